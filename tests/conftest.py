@@ -1,0 +1,48 @@
+"""What all tests share: the same seed for each, no windows, slow and gpu tests on demand, and no collecting of helpers whose names begin with test_."""
+import os, random
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis, numpy as np, pytest, torch
+
+hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("rabit")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run tests from cells marked #| slow")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: from a cell marked #| slow; runs with --slow")
+    config.addinivalue_line("markers", "gpu: needs a CUDA device")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"): item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+        if "gpu" in item.keywords and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    "Collect only what the module itself defines, so that fastcore's test_eq and friends are no tests."
+    module = getattr(collector, "module", None)
+    if callable(obj) and getattr(obj, "__module__", None) != getattr(module, "__name__", None): return []
+
+
+def seed_everything():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_collectstart(collector): seed_everything()
+
+
+@pytest.fixture(autouse=True)
+def same_start():
+    "Each test starts from the same seed and default dtype, whatever ran before it."
+    seed_everything()
+    dtype = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(dtype)
