@@ -8,7 +8,7 @@ __all__ = ['SUFFIXES', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'SceneSource', 'read
            'recolor', 'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs', 'write_pairs',
            'FolderReport', 'inspect_folder', 'prefetch']
 
-# %% ../nbs/12_data.ipynb #200e10dd
+# %% ../nbs/12_data.ipynb #81dd2b59
 import json, math
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from .core import UNKNOWN, RabitError, check
 from .scenes import STREET_CLASSES, street_pairs
 
-# %% ../nbs/12_data.ipynb #696ac6c0
+# %% ../nbs/12_data.ipynb #78abc359
 class SceneSource:
     "Endless rendered scenes with known correspondence; sample i of a seed is always the same record."
     def __init__(self, world:str="street", # which world
@@ -44,7 +44,7 @@ class SceneSource:
         record = street_pairs(list(indices), seed=self.seed, size=self.size, hard=self.hard, device=device)
         return record | dict(paired=torch.ones(len(record["labels"]), dtype=torch.bool, device=device))
 
-# %% ../nbs/12_data.ipynb #790391d8
+# %% ../nbs/12_data.ipynb #ea5c5c84
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 def _open(path:Path|Image.Image) -> Image.Image:
@@ -55,11 +55,12 @@ def _open(path:Path|Image.Image) -> Image.Image:
         check(im.width * im.height <= limit, f"{path} claims {im.width}×{im.height} pixels; the limit is {limit}")
         im.load()
         return ImageOps.exif_transpose(im)
-    except Image.DecompressionBombError as e: raise RabitError(f"{path} claims more than twice {Image.MAX_IMAGE_PIXELS} pixels, the limit") from e
+    except Image.DecompressionBombError as e:
+        raise RabitError(f"{path} claims more than twice {Image.MAX_IMAGE_PIXELS} pixels, the limit") from e
     except RabitError: raise
     except Exception as e: raise RabitError(f"{path} cannot be read as a picture: {_reason(e, path)}") from e
 
-# %% ../nbs/12_data.ipynb #edd2747f
+# %% ../nbs/12_data.ipynb #a07e1877
 def _check_file(path:Path) -> Path:
     "`path`, if it is a file with something in it."
     check(path.exists(), f"{path}: no such file")
@@ -72,7 +73,7 @@ def _reason(e:Exception, path) -> str:
     if isinstance(e, Image.UnidentifiedImageError): return "no known picture format"
     return str(e).split(repr(str(path)))[0].strip() or type(e).__name__
 
-# %% ../nbs/12_data.ipynb #fcee82b5
+# %% ../nbs/12_data.ipynb #1e06e9a5
 def _rgb(im:Image.Image, path:Path) -> Image.Image:
     "Any mode as 8-bit RGB: 16 bits scaled, transparent parts laid on white."
     if im.mode.startswith("I"):
@@ -85,7 +86,7 @@ def _rgb(im:Image.Image, path:Path) -> Image.Image:
         im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im)
     return im.convert("RGB")
 
-# %% ../nbs/12_data.ipynb #f2de7e41
+# %% ../nbs/12_data.ipynb #1cb36692
 def _to_float(a:np.ndarray, # (h, w, 3) uint8
     ) -> Tensor: # (3, h, w) in [-1, 1]
     "Bytes to floats."
@@ -93,13 +94,13 @@ def _to_float(a:np.ndarray, # (h, w, 3) uint8
 
 def _path(path:str|Path|Image.Image) -> Path|Image.Image: return path if isinstance(path, Image.Image) else Path(path)
 
-def read_picture(path:str|Path|Image.Image, # file or PIL image; PNG, JPEG, WebP, …; grey, palette, alpha and 16 bits are converted, EXIF rotation is applied
+def read_picture(path:str|Path|Image.Image, # PNG, JPEG, WebP, …, or a PIL image; of any mode, transparent parts on white, turned upright
     ) -> Tensor: # (1, 3, h, w) in [-1, 1]
     "Read one photograph; whatever is wrong with the file ends in a `RabitError` that names it."
     path = _path(path)
     return _to_float(np.asarray(_rgb(_open(path), path)))[None]
 
-# %% ../nbs/12_data.ipynb #45524cc9
+# %% ../nbs/12_data.ipynb #5539ae83
 def _ids(im:Image.Image, path:Path) -> np.ndarray:
     "The (h, w) label ids stored in an opened file."
     check(im.format != "JPEG",
@@ -113,7 +114,7 @@ def _ids(im:Image.Image, path:Path) -> np.ndarray:
     check(a.ndim == 2 and a.dtype.kind in "bui", f"{path}: mode {im.mode} cannot hold label ids; use a greyscale or palette-indexed PNG")
     return a.astype(np.int64)
 
-# %% ../nbs/12_data.ipynb #a4da8cd3
+# %% ../nbs/12_data.ipynb #bc26d79e
 def _check_ids(ids:np.ndarray, classes:int|None, path:Path):
     "Every id is below `classes` or 255."
     known = ids[ids != UNKNOWN]
@@ -121,9 +122,10 @@ def _check_ids(ids:np.ndarray, classes:int|None, path:Path):
     top = int(known.max())
     fit = f"classes={top + 1} would fit" if top < UNKNOWN else "ids above 255 never fit"
     worst = top if top >= classes else int(known.min())
-    check(0 <= worst < classes, f"{path} holds label id {worst}, but classes={classes} admits 0 to {classes - 1} and 255 for unknown; {fit}")
+    check(0 <= worst < classes,
+          f"{path} holds label id {worst}, but classes={classes} admits 0 to {classes - 1} and 255 for unknown; {fit}")
 
-def read_labels(path:str|Path|Image.Image, # file or PIL image; greyscale, palette-indexed, 1-bit or 16-bit; the stored number is the class
+def read_labels(path:str|Path|Image.Image, # file or PIL image: greyscale, palette-indexed, 1 or 16 bits; the stored number is the class
     classes:int|None=None, # ids must be below this, or 255; None = no check
     ) -> Tensor: # (1, h, w) int64
     "Read one label map; coloured pictures and ids out of range are refused with the file's name."
@@ -132,14 +134,14 @@ def read_labels(path:str|Path|Image.Image, # file or PIL image; greyscale, palet
     _check_ids(ids, classes, path)
     return torch.from_numpy(ids)[None]
 
-# %% ../nbs/12_data.ipynb #4fdf7ce9
+# %% ../nbs/12_data.ipynb #484ab1f0
 def _open_labels(path:Path) -> Image.Image:
     "As `_open`, but the name of the file format survives an EXIF rotation."
     im = _open(path)
     if im.format is None and str(path).lower().endswith((".jpg", ".jpeg")): im.format = "JPEG"
     return im
 
-# %% ../nbs/12_data.ipynb #f1f0fda9
+# %% ../nbs/12_data.ipynb #087d5199
 LABEL_FOLDERS = ("labels", "annotations")
 SPLITS = ("train", "training", "val", "validation", "test", "testing")
 CELEBA = ("CelebA-HQ-img", "CelebAMask-HQ-mask-anno/all_parts_except_glasses")
@@ -154,7 +156,7 @@ def _files(folder:Path) -> dict[str, Path]:
         found[stem] = f
     return found
 
-# %% ../nbs/12_data.ipynb #8ca07bbf
+# %% ../nbs/12_data.ipynb #3b2d38d0
 def _two_folders(root:Path) -> tuple[Path, Path]|None:
     "The folders of pictures and of labels directly below `root`."
     if all((root/p).is_dir() for p in CELEBA): return tuple(root/p for p in CELEBA)
@@ -165,7 +167,7 @@ def _is_flat(root:Path) -> bool:
     "Photographs (.jpg) and label maps (.png) of equal names side by side."
     return any(f.with_suffix(".png").exists() for f in root.glob("*.jpg"))
 
-# %% ../nbs/12_data.ipynb #d94c1eaa
+# %% ../nbs/12_data.ipynb #316f14b5
 def find_splits(root:str|Path, # a data folder
     ) -> dict[str, tuple[Path, Path]]: # split name ("" = the folder itself) → folder of pictures, folder of labels
     "The parts into which a data folder is divided: `train/images`, `images/train`, or the folder itself."
@@ -181,13 +183,14 @@ def find_splits(root:str|Path, # a data folder
         elif _is_flat(d): found[d.name] = (d, d)
     return found
 
-# %% ../nbs/12_data.ipynb #c8f0ec82
+# %% ../nbs/12_data.ipynb #34803fe8
 def pick_split(root:str|Path, # a data folder
     split:str|None=None, # the wanted part; None = the folder itself, "train", or the only one there is
     ) -> str: # its name
     "Which part of a data folder to use."
     found = find_splits(root)
-    check(found, f"{root} holds neither images/ and labels/ (or annotations/), nor subfolders that do, nor .jpg files with .png label maps beside them")
+    check(found, f"{root} holds neither images/ and labels/ (or annotations/), nor subfolders that do, "
+                 "nor .jpg files with .png label maps beside them")
     if split is None:
         train = [s for s in ("", "train", "training") if s in found] or (list(found) if len(found) == 1 else [])
         check(train, f"{root} has the splits {', '.join(found)}; say which one (split=…)")
@@ -196,18 +199,18 @@ def pick_split(root:str|Path, # a data folder
     check(split in found, f"{root} has no split {split!r}; found: {', '.join(s or '(the folder itself)' for s in found)}")
     return split
 
-# %% ../nbs/12_data.ipynb #2489f406
+# %% ../nbs/12_data.ipynb #6124cf53
 def _partners(root:str|Path, split:str) -> tuple[dict[str, Path], dict[str, Path]]:
     "Pictures and label maps of a split, by stem."
     pictures, labels = find_splits(root)[split]
     if pictures == labels:
         files = sorted(pictures.glob("*"))
-        return ({f.stem: f for f in files if f.suffix.lower() in (".jpg", ".jpeg")}, {f.stem: f for f in files if f.suffix.lower() == ".png"})
+        return tuple({f.stem: f for f in files if f.suffix.lower() in kind} for kind in ((".jpg", ".jpeg"), (".png",)))
     a, b = _files(pictures), _files(labels)
     if pictures.name == CELEBA[0]: a, b = ({str(int(k)) if k.isdigit() else k: f for k, f in x.items()} for x in (a, b))
     return a, b
 
-# %% ../nbs/12_data.ipynb #b2375d1d
+# %% ../nbs/12_data.ipynb #c564b8c3
 def find_pairs(root:str|Path, # a data folder
     split:str|None=None, # which part of it
     ) -> dict[str, tuple[Path, Path]]: # stem → picture file, label file
@@ -222,7 +225,7 @@ def find_pairs(root:str|Path, # a data folder
 
 def _others(n:int) -> str: return f" (and {n} more files)" if n > 0 else ""
 
-# %% ../nbs/12_data.ipynb #6ddfa04c
+# %% ../nbs/12_data.ipynb #9cda861f
 def _header(path:Path) -> tuple[int, int]:
     "Width and height from a file's first bytes, after EXIF rotation; nothing is decoded."
     check(path.stat().st_size > 0, f"{path} is empty (0 bytes)")
@@ -239,7 +242,7 @@ def _misfit(picture:Path, labels:Path, exact:bool) -> str:
     fits = (w, h) == (v, u) if exact else abs(w * u - v * h) <= max(w, v)
     return "" if fits else f"{picture} is {w}×{h} but {labels} is {v}×{u}; both must have one {'size' if exact else 'shape'}"
 
-# %% ../nbs/12_data.ipynb #f02c7350
+# %% ../nbs/12_data.ipynb #c12c4d90
 def group_of(stem:str, # a file's name without suffix
     ) -> str: # what stands before the last "_"; the whole name if there is none
     "The sequence to which a picture belongs: pictures of one sequence are near-duplicates."
@@ -251,7 +254,7 @@ def _apart(groups:list[str], i:int) -> np.ndarray:
     if len(set(groups)) > 1: return np.flatnonzero(np.array(groups) != groups[i])
     return np.flatnonzero(abs(np.arange(n) - i) >= max(1, n // 8))
 
-# %% ../nbs/12_data.ipynb #4d22716f
+# %% ../nbs/12_data.ipynb #b94cdffa
 def random_map(rng:np.random.Generator, # source of chance
     size:tuple[int, int], # h, w
     strength:float=1., # 0 = identity apart from the mirror, 1 = as in training
@@ -266,7 +269,7 @@ def random_map(rng:np.random.Generator, # source of chance
                  height=rng.uniform(-1, 1, (3, 2)) * bend * strength * max(h, w) / 3)
     return dict(matrix=matrix, centre=np.array([(w - 1) / 2, (h - 1) / 2]), shift=strength * rng.uniform(-.15, .15, 2) * (w, h), **waves)
 
-# %% ../nbs/12_data.ipynb #83084ad6
+# %% ../nbs/12_data.ipynb #80c86850
 def _bend(points:Tensor, m:dict) -> Tensor:
     "The waves of a map at points (…, 2)."
     k, phase, height = (torch.as_tensor(m[n], dtype=points.dtype) for n in ("k", "phase", "height"))
@@ -279,7 +282,7 @@ def push(points:Tensor, # (..., 2) x, y of target pixels
     matrix, centre, shift = (torch.as_tensor(m[n], dtype=points.dtype) for n in ("matrix", "centre", "shift"))
     return (points + _bend(points, m) - centre) @ matrix.T + centre + shift
 
-# %% ../nbs/12_data.ipynb #9da7b68a
+# %% ../nbs/12_data.ipynb #01a2d87a
 def pull(points:Tensor, # (..., 2) x, y of exemplar pixels
     m:dict, # from `random_map`
     rounds:int=10, # of the fixed-point iteration that undoes the bending
@@ -291,7 +294,7 @@ def pull(points:Tensor, # (..., 2) x, y of exemplar pixels
     for _ in range(rounds): t = straight - _bend(t, m)
     return t
 
-# %% ../nbs/12_data.ipynb #fa13368c
+# %% ../nbs/12_data.ipynb #b34f387f
 def _pixels(size:tuple[int, int]) -> Tensor:
     "(h, w, 2) x, y of every pixel, in float64."
     y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in size), indexing="ij")
@@ -303,7 +306,7 @@ def _sample(x:Tensor, points:Tensor, mode:str) -> Tensor:
     grid = (points + .5) * 2 / torch.tensor([w, h], dtype=points.dtype) - 1
     return F.grid_sample(x[None], grid[None].to(x.dtype), mode=mode, padding_mode="reflection", align_corners=False)[0]
 
-# %% ../nbs/12_data.ipynb #6581f29c
+# %% ../nbs/12_data.ipynb #62d725e9
 def pseudo_exemplar(picture:Tensor, # (3, h, w)
     labels:Tensor, # (h, w) int64
     m:dict, # from `random_map`
@@ -316,7 +319,7 @@ def pseudo_exemplar(picture:Tensor, # (3, h, w)
     return dict(exemplar=_sample(picture, back, "bilinear"), exemplar_labels=_sample(labels[None].float(), back, "nearest")[0].long(),
                 position=position.permute(2, 0, 1).float(), visible=visible)
 
-# %% ../nbs/12_data.ipynb #8c237975
+# %% ../nbs/12_data.ipynb #f90fb2ff
 def random_color(rng:np.random.Generator, # source of chance
     strength:float=1., # 0 = identity
     ) -> dict: # gain (3,), bias (3,), gamma (3,), saturation
@@ -333,7 +336,7 @@ def recolor(picture:Tensor, # (..., 3, h, w) in [-1, 1]
     grey = x.mean(-3, keepdim=True)
     return (grey + (x - grey) * color["saturation"]).clamp(0, 1) * 2 - 1
 
-# %% ../nbs/12_data.ipynb #ae8500d6
+# %% ../nbs/12_data.ipynb #510d8041
 class FolderSource:
     "Photographs with label maps in a folder; exemplars come from other sequences, or from the picture itself, moved."
     def __init__(self, root:str|Path, # data folder, see `find_splits`
@@ -353,7 +356,8 @@ class FolderSource:
         check(1 <= classes <= 255, f"classes={classes}: 1 to 255 would fit (255 itself marks unknown pixels)")
         check(0 <= self_share <= 1, f"self_share={self_share} is not between 0 and 1")
         self.root, self.classes, self.size, self.seed = Path(root), classes, tuple(size), seed
-        self.self_share, self.ignore, self.relabel, self.augment, self.color_share = self_share, tuple(ignore), relabel, augment, color_share
+        self.self_share, self.color_share, self.augment = self_share, color_share, augment
+        self.ignore, self.relabel = tuple(ignore), relabel
         self.split, self.names = pick_split(root, split), tuple(names or (str(i) for i in range(classes)))
         self.pairs = find_pairs(root, self.split)
         self.stems = list(self.pairs)
@@ -362,22 +366,23 @@ class FolderSource:
         self.lists = None if exemplars is None else self._match_lists(read_pairs(exemplars), exemplars)
         self._cache, self._room, self._order = {}, cache_bytes, (None, None)
 
-# %% ../nbs/12_data.ipynb #b0f12eff
+# %% ../nbs/12_data.ipynb #a0253532
 @patch
 def __len__(self:FolderSource): return len(self.stems)
 
 @patch
 def __repr__(self:FolderSource):
-    return f"FolderSource({str(self.root)!r}, split={self.split!r}, {len(self)} pictures in {len(set(self.groups))} groups, {self.classes} classes)"
+    count = f"{len(self)} pictures in {len(set(self.groups))} groups, {self.classes} classes"
+    return f"FolderSource({str(self.root)!r}, split={self.split!r}, {count})"
 
-# %% ../nbs/12_data.ipynb #912b41bf
+# %% ../nbs/12_data.ipynb #569f9852
 def _check_headers(pairs:dict[str, tuple[Path, Path]]):
     "Raise for the first pair whose headers do not fit, with the number of others."
     exact = CELEBA[0] not in {p.parent.name for p, _ in pairs.values()}
     bad = [m for m in (_misfit(p, l, exact) for p, l in pairs.values()) if m]
     if bad: raise RabitError(bad[0] + _others(len(bad) - 1))
 
-# %% ../nbs/12_data.ipynb #4f4dbd78
+# %% ../nbs/12_data.ipynb #abbd3cc2
 @patch
 def read_pair(self:FolderSource, stem:str) -> tuple[Tensor, Tensor]:
     "Picture (3, h, w) and labels (h, w) of one name, at the source's size; decoded once, then kept while there is room."
@@ -389,7 +394,7 @@ def read_pair(self:FolderSource, stem:str) -> tuple[Tensor, Tensor]:
     a, b = self._cache[stem]
     return _to_float(a), torch.from_numpy(b).long()
 
-# %% ../nbs/12_data.ipynb #3ce0f97e
+# %% ../nbs/12_data.ipynb #331103c8
 @patch
 def _decode(self:FolderSource, picture:Path, labels:Path) -> tuple[np.ndarray, np.ndarray]:
     "Read a pair in full: (h, w, 3) and (h, w) bytes at the source's size."
@@ -401,7 +406,7 @@ def _decode(self:FolderSource, picture:Path, labels:Path) -> tuple[np.ndarray, n
     small = Image.fromarray(ids.astype(np.uint8)).resize((w, h), Image.Resampling.NEAREST)
     return np.asarray(_rgb(_open(picture), picture).resize((w, h), Image.Resampling.BICUBIC)), np.array(small)
 
-# %% ../nbs/12_data.ipynb #cd722087
+# %% ../nbs/12_data.ipynb #89ded187
 @patch
 def _target_of(self:FolderSource, index:int) -> int:
     "Which picture sample `index` shows: every epoch is a permutation of its own."
@@ -417,7 +422,7 @@ def _exemplar_of(self:FolderSource, target:int, rng:np.random.Generator) -> str|
     others = _apart(self.groups, target)
     return self.stems[rng.choice(others)] if len(others) else None
 
-# %% ../nbs/12_data.ipynb #5d2ef247
+# %% ../nbs/12_data.ipynb #215f8337
 def _mirror(rng:np.random.Generator, *maps:Tensor) -> list[Tensor]:
     "All maps mirrored left to right, half of the time."
     return [m.flip(-1) for m in maps] if rng.random() < .5 else list(maps)
@@ -435,13 +440,14 @@ def sample(self:FolderSource, index:int) -> dict:
     else:
         exemplar, exemplar_labels = self.read_pair(stem)
         if self.augment: exemplar, exemplar_labels = _mirror(rng, exemplar, exemplar_labels)
-        r |= dict(exemplar=exemplar, exemplar_labels=exemplar_labels, position=torch.zeros(2, *self.size), visible=torch.zeros(self.size, dtype=torch.bool))
+        unknown = dict(position=torch.zeros(2, *self.size), visible=torch.zeros(self.size, dtype=torch.bool))
+        r |= dict(exemplar=exemplar, exemplar_labels=exemplar_labels) | unknown
     if self.augment and coloured:
         color = random_color(rng)
         r |= dict(picture=recolor(r["picture"], color), exemplar=recolor(r["exemplar"], color))
     return r
 
-# %% ../nbs/12_data.ipynb #d1b85bfd
+# %% ../nbs/12_data.ipynb #9fa1105b
 @patch
 def batch(self:FolderSource, indices, device:str|torch.device="cpu") -> dict:
     "Some records, stacked."
@@ -449,13 +455,13 @@ def batch(self:FolderSource, indices, device:str|torch.device="cpu") -> dict:
     check(samples, "batch() of no indices")
     return {k: torch.stack([s[k] for s in samples]).to(device) for k in samples[0]}
 
-# %% ../nbs/12_data.ipynb #80c44df3
+# %% ../nbs/12_data.ipynb #a177b27b
 def ade20k_ids(labels:Tensor, # ids of the scene-parsing challenge: 0 = other, 1 … 150
     ) -> Tensor: # 0 … 149, and 255 for other
     "Shift the ids of ADE20K's challenge so that classes start at 0."
     return torch.where(labels == 0, UNKNOWN, labels - 1)
 
-# %% ../nbs/12_data.ipynb #e054ad9b
+# %% ../nbs/12_data.ipynb #ce942fa4
 def picture_signature(picture:Tensor, # (3, h, w) in [-1, 1]
     labels:Tensor, # (h, w)
     classes:int, # number of classes
@@ -467,7 +473,7 @@ def picture_signature(picture:Tensor, # (3, h, w) in [-1, 1]
     area = torch.bincount(labels.clamp(max=classes).flatten(), minlength=classes + 1)[:classes].float()
     return torch.cat([(x / x.sum().clamp(min=1)).sqrt() for x in (colour, area)]) / math.sqrt(2)
 
-# %% ../nbs/12_data.ipynb #fe4b67d8
+# %% ../nbs/12_data.ipynb #f09c60a5
 def retrieve(source:FolderSource, # the folder
     k:int=5, # exemplars per target
     progress:bool=True, # show a bar
@@ -476,11 +482,12 @@ def retrieve(source:FolderSource, # the folder
     allowed = [_apart(source.groups, i) for i in range(len(source))]
     fewest = min(map(len, allowed))
     check(1 <= k <= fewest, f"k={k}, but some pictures have only {fewest} others outside their sequence; 1 to {fewest} would fit")
-    f = torch.stack([picture_signature(*source.read_pair(s), source.classes) for s in tqdm(source.stems, "histograms", disable=not progress)])
+    bar = tqdm(source.stems, "histograms", disable=not progress)
+    f = torch.stack([picture_signature(*source.read_pair(s), source.classes) for s in bar])
     best = [a[(f[i] @ f[a].T).topk(k).indices.numpy()] for i, a in enumerate(allowed)]
     return [(t, [source.stems[j] for j in np.atleast_1d(js)]) for t, js in zip(source.stems, best)]
 
-# %% ../nbs/12_data.ipynb #1527b798
+# %% ../nbs/12_data.ipynb #31679220
 def _stem(name:str) -> str:
     "A name from a list as a stem: forward slashes, no picture suffix."
     name = name.strip().replace("\\", "/")
@@ -494,12 +501,13 @@ def read_pairs(path:str|Path, # .json {target: [exemplars]}, or text with one "t
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = [(t, e) for t, es in json.loads(text).items() for e in es] if path.suffix == ".json" else _rows(text, path)
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, TypeError) as e: raise RabitError(f"{path} is no list of pairs: {e}") from e
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, TypeError) as e:
+        raise RabitError(f"{path} is no list of pairs: {e}") from e
     for t, e in rows: found.setdefault(_stem(t), []).append(_stem(e))
     check(found, f"{path} holds no pairs")
     return list(found.items())
 
-# %% ../nbs/12_data.ipynb #cc6bc4ad
+# %% ../nbs/12_data.ipynb #52676e87
 def _rows(text:str, path:Path) -> list[list[str]]:
     "Lines `target,exemplar[,more fields]`."
     rows = [(n, l.split(",")) for n, l in enumerate(text.splitlines(), 1) if l.strip()]
@@ -516,7 +524,7 @@ def write_pairs(pairs:list[tuple[str, list[str]]], # as from `retrieve`
     except OSError as e: raise RabitError(f"{path} cannot be written: {e.strerror}") from e
     return path
 
-# %% ../nbs/12_data.ipynb #595c7b77
+# %% ../nbs/12_data.ipynb #0e0965f4
 @patch
 def _match_lists(self:FolderSource, pairs:list, path:str|Path) -> dict[str, list[str]]:
     "Exemplars per target; those of other splits are added to the known pairs."
@@ -531,7 +539,7 @@ def _match_lists(self:FolderSource, pairs:list, path:str|Path) -> dict[str, list
     self.pairs = self.pairs | {e: elsewhere[e] for e in wanted}
     return {s: lists[s] for s in self.stems}
 
-# %% ../nbs/12_data.ipynb #1ff6f22c
+# %% ../nbs/12_data.ipynb #629ff5c1
 class FolderReport(dict):
     "What `inspect_folder` found; prints as a short text."
     def __str__(self):
@@ -543,7 +551,7 @@ class FolderReport(dict):
             lines += [f"    {what}: {len(files)} — {files[0]}" for what, files in s["problems"].items()]
         return "\n".join(lines + self["notes"])
 
-# %% ../nbs/12_data.ipynb #48878b8d
+# %% ../nbs/12_data.ipynb #44b2318c
 def inspect_folder(root:str|Path, # data folder
     classes:int|None=None, # check label ids against it; None = say what would fit
     split:str|None=None, # only this part; None = all
@@ -555,15 +563,17 @@ def inspect_folder(root:str|Path, # data folder
     notes = [] if found else [f"  wanted: images/ and labels/ (or annotations/), directly or in subfolders; found: "
                               f"{', '.join(sorted(p.name for p in root.iterdir())[:8]) or 'nothing'}"]
     splits = {s: _inspect_split(root, s, classes) for s in found}
-    return FolderReport(root=str(root), fits=bool(found) and not any(s["problems"] or not s["pairs"] for s in splits.values()), splits=splits, notes=notes)
+    fits = bool(found) and not any(s["problems"] or not s["pairs"] for s in splits.values())
+    return FolderReport(root=str(root), fits=fits, splits=splits, notes=notes)
 
-# %% ../nbs/12_data.ipynb #780b49f8
+# %% ../nbs/12_data.ipynb #a2f0d506
 def _inspect_split(root:Path, split:str, classes:int|None) -> dict:
     "Counts and problems of one split."
     problems, sizes, ids = {}, Counter(), Counter()
     def note(what, message): problems.setdefault(what, []).append(message)
     try: a, b = _partners(root, split)
-    except RabitError as e: return dict(pairs=0, groups=0, sizes=[], ids=[], classes_needed=0, problems={"two files of one name": [str(e)]})
+    except RabitError as e:
+        return dict(pairs=0, groups=0, sizes=[], ids=[], classes_needed=0, problems={"two files of one name": [str(e)]})
     for x, y, what in ((a, b, "pictures without labels"), (b, a, "labels without picture")):
         for k in sorted(set(x) - set(y)): note(what, str(x[k]))
     both = sorted(set(a) & set(b))
@@ -573,7 +583,7 @@ def _inspect_split(root:Path, split:str, classes:int|None) -> dict:
     return dict(pairs=len(both), groups=len(set(map(group_of, both))), sizes=sizes.most_common(3), ids=sorted(ids),
                 classes_needed=known[-1] + 1 if known else 0, problems=problems)
 
-# %% ../nbs/12_data.ipynb #a08bb3d3
+# %% ../nbs/12_data.ipynb #8c41aab4
 def _inspect_pair(picture:Path, labels:Path, classes:int|None, note, sizes:Counter, ids:Counter):
     "Decode one pair; count its size and ids, note what is wrong."
     try:
@@ -586,7 +596,7 @@ def _inspect_pair(picture:Path, labels:Path, classes:int|None, note, sizes:Count
     try: _check_ids(found, classes or UNKNOWN, labels)
     except RabitError as e: note("label ids out of range", str(e))
 
-# %% ../nbs/12_data.ipynb #b45501a5
+# %% ../nbs/12_data.ipynb #0bdead28
 def prefetch(source, # anything with .batch(indices, device)
     start:int, # first step
     batch:int, # records per step

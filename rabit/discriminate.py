@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SpectralConv', 'PatchNet', 'Discriminator', 'receptive_field']
 
-# %% ../nbs/10_discriminate.ipynb #53896fdd
+# %% ../nbs/10_discriminate.ipynb #70648615
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from .core import check
 
-# %% ../nbs/10_discriminate.ipynb #223adfad
+# %% ../nbs/10_discriminate.ipynb #2709a5ee
 class SpectralConv(nn.Module):
     "A 4×4 convolution whose weight is divided by its largest singular value, estimated in float32 even under autocast"
     def __init__(self,
@@ -28,7 +28,7 @@ class SpectralConv(nn.Module):
         with torch.autocast(x.device.type, enabled=False): weight = self.conv.weight
         return self.conv._conv_forward(x, weight, self.conv.bias)
 
-# %% ../nbs/10_discriminate.ipynb #b2a64f3c
+# %% ../nbs/10_discriminate.ipynb #ef35260f
 class PatchNet(nn.Module):
     "One scale: strided convolutions, then a logit for every patch"
     def __init__(self,
@@ -53,7 +53,7 @@ class PatchNet(nn.Module):
             features.append(x)
         return self.last(x), features
 
-# %% ../nbs/10_discriminate.ipynb #34992dc9
+# %% ../nbs/10_discriminate.ipynb #47ca17a2
 class Discriminator(nn.Module):
     "Is each patch of the picture real, given the condition? Asked at several scales"
     def __init__(self,
@@ -90,7 +90,7 @@ class Discriminator(nn.Module):
         check(min(picture.shape[2:]) >= self.smallest, f"a picture of {tuple(picture.shape[2:])} is too small: the smallest side for "
               f"these layers and scales is {self.smallest}")
 
-# %% ../nbs/10_discriminate.ipynb #57da2a75
+# %% ../nbs/10_discriminate.ipynb #034cd2c4
 def receptive_field(
     layers:int,   # halvings
     scale:int=0,  # 0: the picture itself, 1: half of it, …

@@ -7,19 +7,19 @@ __all__ = ['VGG_WEIGHTS', 'warp_loss', 'feature_consistency', 'cycle_loss', 'per
            'contextual_similarity', 'thin', 'contextual_loss', 'mask_loss', 'hinge_d', 'hinge_g', 'token_truth',
            'match_loss']
 
-# %% ../nbs/11_losses.ipynb #75428e3d
+# %% ../nbs/11_losses.ipynb #23e11cc9
 import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from .core import UNKNOWN, check, check_finite, check_labels, unit
 
-# %% ../nbs/11_losses.ipynb #859babc7
+# %% ../nbs/11_losses.ipynb #7399ded3
 def _same_shape(a, b, name_a, name_b):
     "Refuse to compare tensors that would only broadcast"
     check(a.shape == b.shape, f"{name_a} {tuple(a.shape)} and {name_b} {tuple(b.shape)} cannot be compared: the same shape is needed")
 
-# %% ../nbs/11_losses.ipynb #d4860ae6
+# %% ../nbs/11_losses.ipynb #c0e1941a
 def _mean_where(
     x:Tensor,     # (b, c, h, w)
     weight:Tensor,  # (b, 1, h, w), ≥ 0
@@ -27,18 +27,18 @@ def _mean_where(
     "Weighted mean over batch, channels and positions"
     return (x * weight).sum() / (x.shape[1] * weight.sum()).clamp_min(1e-6)
 
-# %% ../nbs/11_losses.ipynb #fe5729f8
+# %% ../nbs/11_losses.ipynb #ada7e859
 def warp_loss(
     warped:Tensor,  # (b, c, h, w), the exemplar's pixels brought to the condition
     target:Tensor,  # (b, c, h, w), the true picture
     mask:Tensor|None=None,  # (b, h, w) or (b, 1, h, w), bool or ≥ 0: which pixels count (None: all)
 )->Tensor:
-    "L1 of the warp: mean over batch, channels and the pixels of the mask (pseudo pairs of section 3.3; CoCosNet's L_reg)"
+    "L1 of the warp: mean over batch, channels and the pixels of the mask (RABIT's and CoCosNet's term for pseudo pairs)"
     _same_shape(warped, target, "warped", "target")
     if mask is None: return (warped - target).abs().mean()
     return _mean_where((warped - target).abs(), mask.view(mask.shape[0], 1, *mask.shape[-2:]).to(warped.dtype))
 
-# %% ../nbs/11_losses.ipynb #0838d731
+# %% ../nbs/11_losses.ipynb #7228e9dc
 def feature_consistency(
     query:Tensor,   # (b, c, h, w), F_X of the condition
     target:Tensor,  # (b, c, h, w), F_Z of the true picture
@@ -47,7 +47,7 @@ def feature_consistency(
     _same_shape(query, target, "query", "target")
     return (query - target).abs().mean()
 
-# %% ../nbs/11_losses.ipynb #6af21f9a
+# %% ../nbs/11_losses.ipynb #c1419d47
 def cycle_loss(
     exemplar:Tensor,  # (b, c, h, w), Z
     returned:Tensor,  # (b, c, h, w), Z after the way there and back: `match.back(match.warp(exemplar))`
@@ -59,7 +59,7 @@ def cycle_loss(
     weight = F.interpolate(reach.detach().to(exemplar.dtype).clamp(0, 1), exemplar.shape[-2:], mode="nearest")
     return _mean_where((exemplar - returned).abs(), weight)
 
-# %% ../nbs/11_losses.ipynb #f84987e8
+# %% ../nbs/11_losses.ipynb #032cfec6
 def perceptual_loss(
     y:Tensor,  # (b, c, h, w), one deep layer's features of the output
     x:Tensor,  # (b, c, h, w), the same layer of the true picture
@@ -68,12 +68,12 @@ def perceptual_loss(
     _same_shape(y, x, "y", "x")
     return (y - x.detach()).square().mean()
 
-# %% ../nbs/11_losses.ipynb #dc3193e5
+# %% ../nbs/11_losses.ipynb #e9b8f806
 def _flat(features):
     "Tensors out of a list that may hold lists"
     return [t for f in features for t in (_flat(f) if isinstance(f, (list, tuple)) else [f])]
 
-# %% ../nbs/11_losses.ipynb #4c1369a7
+# %% ../nbs/11_losses.ipynb #ad223a11
 VGG_WEIGHTS = (1/32, 1/16, 1/8, 1/4, 1.)  # of relu1_2, relu2_2, relu3_2, relu4_2, relu5_2
 
 def feature_matching(
@@ -87,20 +87,20 @@ def feature_matching(
     check(0 < len(ys) == len(xs) == len(weights), f"{len(ys)} and {len(xs)} feature maps and {len(weights)} weights do not pair up; one of each per layer is needed")
     return sum(w * feature_consistency(y, x.detach()) for w, y, x in zip(weights, ys, xs))
 
-# %% ../nbs/11_losses.ipynb #3c702eaa
+# %% ../nbs/11_losses.ipynb #039bd390
 def contextual_similarity(
     y:Tensor,  # (b, c, n), features of the output
     z:Tensor,  # (b, c, m), features of the exemplar
     bandwidth:float=0.1,  # h > 0: how sharply the nearest is preferred
 )->Tensor:     # (b, n, m), CX: rows sum to 1
-    "Which exemplar feature does each output feature resemble, compared with the others? (Mechrez et al., ECCV 2018, eqs. 2-4)"
+    "Which exemplar feature does each output feature resemble, compared with the others? (Mechrez et al., ECCV 2018)"
     mean = z.mean(-1, keepdim=True)
     y, z = F.normalize(y - mean, dim=1), F.normalize(z - mean, dim=1)
     d = (1 - y.transpose(1, 2) @ z).clamp_min(0)
     d = d / (d.amin(-1, keepdim=True) + 1e-5)
     return (-d / bandwidth).softmax(-1)
 
-# %% ../nbs/11_losses.ipynb #693356ba
+# %% ../nbs/11_losses.ipynb #dad1c581
 def thin(
     x:Tensor,   # (b, c, h, w)
     limit:int|None,  # most positions wanted
@@ -109,7 +109,7 @@ def thin(
     t = 1 if limit is None else max(1, math.ceil(math.sqrt(x.shape[-2] * x.shape[-1] / limit)))
     return x[..., t // 2::t, t // 2::t].flatten(2)
 
-# %% ../nbs/11_losses.ipynb #7052ce3b
+# %% ../nbs/11_losses.ipynb #5d9c8604
 def contextual_loss(
     y:Tensor,  # (b, c, h, w), one layer's features of the output
     z:Tensor,  # (b, c, H, W), the same layer of the exemplar, of any size; no gradient goes there
@@ -124,7 +124,7 @@ def contextual_loss(
         cx = contextual_similarity(thin(y, limit).float(), thin(z.detach(), limit).float(), bandwidth)
         return -cx.amax(-1).mean(-1).log().mean()
 
-# %% ../nbs/11_losses.ipynb #1abc2d98
+# %% ../nbs/11_losses.ipynb #2e4db48a
 def mask_loss(
     warped_condition:Tensor,  # (b, c, h, w), the exemplar's one-hot labels after the warp: what share of a pixel comes from each class
     labels:Tensor,            # (b, h, w), int64, the condition's labels, 255 unknown
@@ -141,7 +141,7 @@ def mask_loss(
     nll = -(floor + (1 - floor) * share).clamp_min(floor).log()
     return (nll * counts).sum() / counts.sum().clamp_min(1)
 
-# %% ../nbs/11_losses.ipynb #0056256c
+# %% ../nbs/11_losses.ipynb #122c2458
 def hinge_d(
     real:list,  # logits of true pictures, one tensor per scale
     fake:list,  # logits of outputs (detached by the caller), one tensor per scale
@@ -150,7 +150,7 @@ def hinge_d(
     check(0 < len(real) == len(fake), f"{len(real)} scales of real and {len(fake)} of fake logits; as many of each are needed")
     return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake)) / len(real)
 
-# %% ../nbs/11_losses.ipynb #5d100af2
+# %% ../nbs/11_losses.ipynb #556b5858
 def hinge_g(
     fake:list,  # logits of outputs, one tensor per scale
 )->Tensor:
@@ -158,7 +158,7 @@ def hinge_g(
     check(len(fake) > 0, "no logits were given; a list with one tensor per scale is needed")
     return -sum(f.mean() for f in fake) / len(fake)
 
-# %% ../nbs/11_losses.ipynb #2be211fe
+# %% ../nbs/11_losses.ipynb #3f279046
 def token_truth(
     position:Tensor,  # (b, 2, H, W), true exemplar pixel x, y of every target pixel
     visible:Tensor,   # (b, H, W), bool: is it known and shown?
@@ -178,7 +178,7 @@ def token_truth(
     valid = visible[at] & (column >= 0) & (column < wk) & (row >= 0) & (row < hk)
     return (row * wk + column).masked_fill(~valid, 0).flatten(1), valid.flatten(1)
 
-# %% ../nbs/11_losses.ipynb #55921191
+# %% ../nbs/11_losses.ipynb #daf518f8
 def match_loss(
     query:Tensor,     # (b, c, h, w), condition features
     key:Tensor,       # (b, c, hk, wk), exemplar features

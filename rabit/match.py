@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Match', 'check_pair', 'dense_match']
 
-# %% ../nbs/03_match.ipynb #7dc0716c
+# %% ../nbs/03_match.ipynb #042016dd
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 from .core import check, check_finite, from_blocks, grid_of, pixel_grid, to_blocks, unit
 
-# %% ../nbs/03_match.ipynb #392eb58f
+# %% ../nbs/03_match.ipynb #1bdff747
 class Match:
     "Weights of query tokens on exemplar tokens: g groups of p queries share a list of q candidates"
     def __init__(self,
@@ -25,7 +25,7 @@ class Match:
         self.weights, self.index, self.peak = _without_padding(weights, query_size, block), index, peak
         self.query_size, self.key_size, self.block = tuple(query_size), tuple(key_size), tuple(block)
 
-# %% ../nbs/03_match.ipynb #955b1026
+# %% ../nbs/03_match.ipynb #9ac4cddd
 def _without_padding(weights, size, block):
     "The weights with the rows of padded queries set to 0"
     (h, w), (rows, cols) = size, grid_of(size, block)
@@ -35,14 +35,14 @@ def _without_padding(weights, size, block):
     if (rows * block[0], cols * block[1]) == (h, w): return weights
     return weights * to_blocks(weights.new_ones(1, 1, h, w), block)
 
-# %% ../nbs/03_match.ipynb #f6358f79
+# %% ../nbs/03_match.ipynb #173c830c
 @patch
 def _candidates(self:Match, tokens):                                           # (b, m, d) → (b, g, q, d)
     if self.index is None: return tokens[:, None]
     b, g, q = self.index.shape
     return tokens.gather(1, self.index.reshape(b, g * q, 1).expand(-1, -1, tokens.shape[-1])).view(b, g, q, -1)
 
-# %% ../nbs/03_match.ipynb #153dea0e
+# %% ../nbs/03_match.ipynb #968131b5
 @patch
 def dense(self:Match)->Tensor:  # (b, n, m)
     "All weights as one matrix (small sizes only: tests and pictures)"
@@ -51,7 +51,7 @@ def dense(self:Match)->Tensor:  # (b, n, m)
     rows = self.weights @ self._candidates(eye)
     return from_blocks(rows, self.query_size, self.block).flatten(2).transpose(1, 2)
 
-# %% ../nbs/03_match.ipynb #6cb19024
+# %% ../nbs/03_match.ipynb #529771f1
 def check_pair(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
@@ -61,7 +61,7 @@ def check_pair(
           f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: (b, c, h, w) with the same b and c are needed")
     check_finite(query, "query"); check_finite(key, "key")
 
-# %% ../nbs/03_match.ipynb #27f7f108
+# %% ../nbs/03_match.ipynb #b104bb1a
 def dense_match(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
@@ -77,7 +77,7 @@ def dense_match(
         weights = (scores / temperature).softmax(-1)[:, None]                  # (b, 1, n, m)
     return Match(weights, None, query.shape[-2:], key.shape[-2:], query.shape[-2:], peak)
 
-# %% ../nbs/03_match.ipynb #5ef062bc
+# %% ../nbs/03_match.ipynb #9aab6a95
 def _ratio(size, grid, what):
     "How many rows and columns of a finer map lie on one token"
     r = size[0] // grid[0], size[1] // grid[1]
@@ -85,7 +85,7 @@ def _ratio(size, grid, what):
           f"a map of {tuple(size)} does not lie on the {what} grid of {tuple(grid)}: its sides must be whole multiples")
     return r
 
-# %% ../nbs/03_match.ipynb #823bcc98
+# %% ../nbs/03_match.ipynb #5e4bf61e
 def _to_patches(v, r):                                                         # (b, c, h·r, w·r') → (b, r·r'·c, h, w)
     return to_blocks(v, r).flatten(2).transpose(1, 2).unflatten(2, (v.shape[-2] // r[0], v.shape[-1] // r[1]))
 
@@ -93,7 +93,7 @@ def _from_patches(x, r):                                                       #
     (b, d, h, w), p = x.shape, r[0] * r[1]
     return from_blocks(x.flatten(2).transpose(1, 2).reshape(b, h * w, p, d // p), (h * r[0], w * r[1]), r)
 
-# %% ../nbs/03_match.ipynb #0a4dd5fd
+# %% ../nbs/03_match.ipynb #a4d75e92
 @patch
 def warp(self:Match,
     v:Tensor,  # (b, c, H, W) on the exemplar: the key grid, or a finer one whose sides are multiples of it
@@ -104,14 +104,14 @@ def warp(self:Match,
     out = self.weights.to(v.dtype) @ self._candidates(tokens)                  # (b, g, p, r·r'·c)
     return _from_patches(from_blocks(out, self.query_size, self.block), r)
 
-# %% ../nbs/03_match.ipynb #a2626557
+# %% ../nbs/03_match.ipynb #c58f855d
 @patch
 def hard(self:Match):
     "The same match with all of a token's weight on its best candidate"
     best = self.weights.argmax(-1, keepdim=True)
     return Match(torch.zeros_like(self.weights).scatter(-1, best, 1.), self.index, self.query_size, self.key_size, self.block, self.peak)
 
-# %% ../nbs/03_match.ipynb #717ebd9f
+# %% ../nbs/03_match.ipynb #17128ed2
 @patch
 def argmax(self:Match,
     size:tuple|None=None,  # (H, W) of the exemplar picture, a multiple of the key grid (default: the key grid)
@@ -124,26 +124,26 @@ def argmax(self:Match,
     inside = pixel_grid(r, token.device).repeat(1, 1, *self.query_size)
     return corner.repeat_interleave(r[0], 2).repeat_interleave(r[1], 3) + inside
 
-# %% ../nbs/03_match.ipynb #265db4e2
+# %% ../nbs/03_match.ipynb #63f842ee
 @patch
 def mass(self:Match)->Tensor:  # (b, 1, h, w)
     "The sum of each query token's weights"
     return from_blocks(self.weights.sum(-1, keepdim=True), self.query_size, self.block)
 
-# %% ../nbs/03_match.ipynb #158668ed
+# %% ../nbs/03_match.ipynb #d8f07b87
 @patch
 def confidence(self:Match)->Tensor:  # (b, 1, h, w) in [0, 1]
     "How far each match can be trusted: the peak against the image's mean peak, or the mass where a method keeps no peak"
     if self.peak is None: return self.mass()
     return torch.sigmoid(self.peak - self.peak.mean((2, 3), keepdim=True))
 
-# %% ../nbs/03_match.ipynb #f8ba8a75
+# %% ../nbs/03_match.ipynb #ac122bfb
 @patch
 def entropy(self:Match)->Tensor:  # (b, 1, h, w), nats
     "Entropy of each query token's weights: 0 is a single match, ln q is no idea"
     return from_blocks(torch.special.entr(self.weights.float()).sum(-1, keepdim=True), self.query_size, self.block)
 
-# %% ../nbs/03_match.ipynb #06ff1c2c
+# %% ../nbs/03_match.ipynb #71aae3d6
 @patch
 def _scatter(self:Match, x):                                                   # (b, g, q, d) → (b, d, *key_size), summed
     b, g, q, d = x.shape
@@ -153,13 +153,13 @@ def _scatter(self:Match, x):                                                   #
         out = x.new_zeros(b, m, d).scatter_add(1, self.index.reshape(b, g * q, 1).expand(-1, -1, d), x.reshape(b, g * q, d))
     return out.transpose(1, 2).reshape(b, d, *self.key_size)
 
-# %% ../nbs/03_match.ipynb #b8b65dd3
+# %% ../nbs/03_match.ipynb #450ae83f
 @patch
 def reach(self:Match)->Tensor:  # (b, 1, hk, wk)
     "How much mass arrives at each exemplar token"
     return self._scatter(self.weights.sum(2).unsqueeze(-1))
 
-# %% ../nbs/03_match.ipynb #b1633080
+# %% ../nbs/03_match.ipynb #7deef98f
 @patch
 def back(self:Match,
     v:Tensor,  # (b, c, H, W) on the query grid, or a finer one whose sides are multiples of it

@@ -8,7 +8,7 @@ __all__ = ['BASELINES', 'l1', 'psnr', 'ssim', 'structure', 'identity_collapse', 
            'auc', 'class_present', 'match_scores', 'picture_scores', 'baseline_table', 'table', 'class_table',
            'predict', 'evaluate']
 
-# %% ../nbs/14_metrics.ipynb #6fe6fba2
+# %% ../nbs/14_metrics.ipynb #8ae331bc
 import math
 
 import torch
@@ -20,9 +20,10 @@ from .core import check, crop_to, one_hot, resize
 from .position import semantic_position
 from .scenes import match_errors, nearest_of_class, random_of_class, same_position, sample_at
 
-# %% ../nbs/14_metrics.ipynb #18ebc19e
+# %% ../nbs/14_metrics.ipynb #880b107b
 def _same_shape(y:Tensor, x:Tensor, what:str):
-    check(y.ndim == 4 and y.shape == x.shape, f"{what} compares pictures of one shape (b, c, h, w), not {tuple(y.shape)} with {tuple(x.shape)}")
+    check(y.ndim == 4 and y.shape == x.shape,
+          f"{what} compares pictures of one shape (b, c, h, w), not {tuple(y.shape)} with {tuple(x.shape)}")
 
 def l1(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape
@@ -33,7 +34,7 @@ def l1(y:Tensor, # (b, c, h, w) in [-1, 1]
     d = (y - x).abs().mean(1)
     return d.mean((1, 2)) if mask is None else (d * mask).sum((1, 2)) / mask.sum((1, 2))
 
-# %% ../nbs/14_metrics.ipynb #82601e94
+# %% ../nbs/14_metrics.ipynb #b4bd26f0
 def psnr(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape
     ) -> Tensor: # (b,) in dB; infinite for equal pictures
@@ -41,7 +42,7 @@ def psnr(y:Tensor, # (b, c, h, w) in [-1, 1]
     _same_shape(y, x, "psnr")
     return 10 * torch.log10(4 / ((y - x) ** 2).mean((1, 2, 3)))
 
-# %% ../nbs/14_metrics.ipynb #8c7bf49c
+# %% ../nbs/14_metrics.ipynb #4283f986
 def _window(x:Tensor) -> Tensor:
     "Gaussian mean over 11×11 pixels (σ = 1.5) around every pixel whose window fits in the picture."
     t = torch.arange(-5, 6, dtype=x.dtype, device=x.device)
@@ -57,7 +58,7 @@ def _moments(y:Tensor, x:Tensor, what:str) -> tuple[Tensor, ...]:
     my, mx = _window(y), _window(x)
     return my, mx, (_window(y * y) - my ** 2).clamp(min=0), (_window(x * x) - mx ** 2).clamp(min=0), _window(y * x) - my * mx
 
-# %% ../nbs/14_metrics.ipynb #ad4945d9
+# %% ../nbs/14_metrics.ipynb #4a980bf2
 def ssim(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape, 11×11 pixels or more
     ) -> Tensor: # (b,) up to 1
@@ -66,7 +67,7 @@ def ssim(y:Tensor, # (b, c, h, w) in [-1, 1]
     c1, c2 = (.01 * 2) ** 2, (.03 * 2) ** 2
     return ((2 * my * mx + c1) * (2 * c + c2) / ((my ** 2 + mx ** 2 + c1) * (vy + vx + c2))).mean((1, 2, 3))
 
-# %% ../nbs/14_metrics.ipynb #aabd6ef3
+# %% ../nbs/14_metrics.ipynb #0490e8e9
 def structure(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape
     ) -> Tensor: # (b,) from -1 to 1
@@ -83,7 +84,7 @@ def identity_collapse(output:Tensor, # (b, 3, h, w)
     t, e = ((1 - structure(output, z)).clamp(min=0) / 2 for z in (truth, exemplar))
     return torch.where(t + e > 1e-6, t / (t + e).clamp(min=1e-6), torch.full_like(t, .5))
 
-# %% ../nbs/14_metrics.ipynb #60e073f9
+# %% ../nbs/14_metrics.ipynb #46b9db48
 def laplacian_levels(x:Tensor, # (b, c, h, w)
     smallest:int=16, # stop before a side falls below this
     ) -> list[Tensor]: # finest first; the last one is the remaining small picture
@@ -95,7 +96,7 @@ def laplacian_levels(x:Tensor, # (b, c, h, w)
         x = small
     return levels + [x]
 
-# %% ../nbs/14_metrics.ipynb #3e4e4f5f
+# %% ../nbs/14_metrics.ipynb #fa9650f1
 def random_patches(x:Tensor, # (b, c, h, w)
     side:int, # of a patch
     count:int, # patches per picture
@@ -108,7 +109,7 @@ def random_patches(x:Tensor, # (b, c, h, w)
     rows, cols = (rows + t)[..., :, None], (cols + t)[..., None, :]
     return x[torch.arange(b)[:, None, None, None], :, rows, cols].movedim(-1, 2).reshape(b * count, -1)
 
-# %% ../nbs/14_metrics.ipynb #dbd03958
+# %% ../nbs/14_metrics.ipynb #3c17ab76
 def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of pictures
     x:Tensor, # (n, c, h, w) another one
     side:int=7, # of a patch
@@ -116,7 +117,7 @@ def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of pictures
     directions:int=128, # random projections
     seed:int=0, # of patches and projections
     ) -> Tensor: # scalar, on the scale of the pictures
-    "Sliced Wasserstein distance between the 7×7 patches of two sets, mean over the levels of a Laplacian pyramid (after Karras et al., 2018)."
+    "Sliced Wasserstein distance of the patches of two sets, mean over the levels of a Laplacian pyramid (after Karras et al., 2018)."
     _same_shape(y, x, "sliced_wasserstein")
     check(min(y.shape[-2:]) >= side, f"patches of side {side} do not fit in pictures of {tuple(y.shape[-2:])}")
     found = []
@@ -127,7 +128,7 @@ def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of pictures
         found.append(((p @ d).sort(0).values - (q @ d).sort(0).values).abs().mean())
     return torch.stack(found).mean()
 
-# %% ../nbs/14_metrics.ipynb #53fe811a
+# %% ../nbs/14_metrics.ipynb #1e00b734
 def _gaussian(f:Tensor) -> tuple[Tensor, Tensor]:
     "Mean and covariance of features (n, d), in float64."
     f = f.double()
@@ -146,7 +147,7 @@ def frechet_distance(a:Tensor, # (n, d) features of one set of pictures
     cross = torch.linalg.eigvalsh(root @ sb @ root).clamp(min=0).sqrt().sum()
     return max(0., float(((ma - mb) ** 2).sum() + sa.trace() + sb.trace() - 2 * cross))
 
-# %% ../nbs/14_metrics.ipynb #db6cc9e9
+# %% ../nbs/14_metrics.ipynb #c855a72a
 def pooled_features(network, # (pictures, layers) → list of feature maps
     pictures:Tensor, # (n, 3, h, w)
     layer:str="relu4_2", # which map
@@ -166,7 +167,7 @@ def semantic_consistency(output:Tensor, # (b, 3, h, w)
 def _mean_cosine(a:list[Tensor], b:list[Tensor]) -> Tensor:
     return torch.stack([F.cosine_similarity(p, q, dim=1).flatten(1).mean(1) for p, q in zip(a, b)]).mean(0)
 
-# %% ../nbs/14_metrics.ipynb #752072fd
+# %% ../nbs/14_metrics.ipynb #56493221
 def style_relevance(output:Tensor, # (b, 3, h, w)
     exemplar:Tensor, # (b, 3, H, W)
     network, # (pictures, layers) → list of feature maps
@@ -176,7 +177,7 @@ def style_relevance(output:Tensor, # (b, 3, h, w)
     def stats(f): return [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1)[..., None, None] for m in f]
     with torch.no_grad(): return _mean_cosine(stats(network(output, layers)), stats(network(exemplar, layers)))
 
-# %% ../nbs/14_metrics.ipynb #75127529
+# %% ../nbs/14_metrics.ipynb #44123d76
 def auc(score:Tensor, # any shape
     positive:Tensor, # same shape, bool
     ) -> float: # 1 = every positive scores above every negative, .5 = chance; NaN without both kinds
@@ -196,7 +197,7 @@ def class_present(record:dict, # with labels (b, h, w) and exemplar_labels (b, H
     there.scatter_(1, record["exemplar_labels"].flatten(1), True)
     return there.gather(1, record["labels"].flatten(1)).view_as(record["labels"])
 
-# %% ../nbs/14_metrics.ipynb #cfa7dba0
+# %% ../nbs/14_metrics.ipynb #cc2f5eb3
 def match_scores(position:Tensor, # (b, 2, h, w) predicted exemplar positions x, y
     warped:Tensor, # (b, 3, h, w) the exemplar as the matcher brings it
     record:dict, # with the truth
@@ -204,10 +205,10 @@ def match_scores(position:Tensor, # (b, 2, h, w) predicted exemplar positions x,
     "How good the matches are where the truth is known; NaN where it is nowhere."
     e, mask = match_errors(position, record), record["visible"]
     soft = (warped - record["picture"]).abs().mean(1)[mask].mean()
-    found = dict(epe=e["epe"], pck=e["pck"]) | ({k: e[k] for k in ("pck_things", "right_instance", "per_class")} if "parts" in record else {})
-    return found | dict(warp_l1=float(soft), warp_l1_hard=e["warp_l1"])
+    of_scenes = ("pck_things", "right_instance", "per_class") if "parts" in record else ()
+    return {k: e[k] for k in ("epe", "pck", *of_scenes)} | dict(warp_l1=float(soft), warp_l1_hard=e["warp_l1"])
 
-# %% ../nbs/14_metrics.ipynb #d4f36a6c
+# %% ../nbs/14_metrics.ipynb #2fa1e24f
 def _over(f, *pictures:Tensor, batch:int=16) -> Tensor:
     "A score of single pictures, some at a time; NaN where there are none."
     return torch.cat([f(*p) for p in zip(*(x.split(batch) for x in pictures))]) if len(pictures[0]) else torch.tensor([math.nan])
@@ -227,7 +228,7 @@ def picture_scores(picture:Tensor, # (b, 3, h, w) outputs
     return found | dict(frechet=frechet_distance(*features), semantic=float(_over(deep(semantic_consistency), picture, truth).mean()),
                         style=float(_over(deep(style_relevance), picture, exemplar).mean()))
 
-# %% ../nbs/14_metrics.ipynb #4c4c8786
+# %% ../nbs/14_metrics.ipynb #9d8010fe
 BASELINES = {
     "same position": lambda r: same_position(r),
     "random of class": lambda r: random_of_class(r, 0),
@@ -239,9 +240,9 @@ BASELINES = {
 
 def _by_region(record:dict, frame:str) -> Tensor:
     "Nearest pixel of the class in the coordinates of its region."
-    return nearest_of_class(record, coords=semantic_position(record["labels"], frame), exemplar_coords=semantic_position(record["exemplar_labels"], frame))
+    return nearest_of_class(record, semantic_position(record["labels"], frame), semantic_position(record["exemplar_labels"], frame))
 
-# %% ../nbs/14_metrics.ipynb #051c8673
+# %% ../nbs/14_metrics.ipynb #0ca28cbb
 def _join(parts:list[dict]) -> dict:
     "Batches of one source as one batch."
     return {k: torch.cat([p[k] for p in parts]) for k in parts[0] if isinstance(parts[0][k], Tensor)}
@@ -252,7 +253,7 @@ def _records(source, count:int, batch:int, start:int, device, progress:bool, nam
     for i in tqdm(range(start, start + count, batch), name, disable=not progress):
         yield source.batch(range(i, min(i + batch, start + count)), device)
 
-# %% ../nbs/14_metrics.ipynb #a2c3c23d
+# %% ../nbs/14_metrics.ipynb #697c0c3e
 @torch.no_grad()
 def baseline_table(source, # anything with .batch(indices, device)
     count:int=200, # records
@@ -263,7 +264,7 @@ def baseline_table(source, # anything with .batch(indices, device)
     names:tuple[str, ...]=tuple(BASELINES), # which of `BASELINES`
     network=None, # see `picture_scores`
     ) -> dict[str, dict]: # matcher → score → mean
-    "What matching without learning reaches; its picture is the warped exemplar."
+    "What matching without learning reaches; its picture is the warped exemplar. No row \"truth\" where some of it is unknown."
     parts, positions = [], {n: [] for n in names}
     for r in _records(source, count, batch, start, device, progress, "baselines"):
         parts.append({k: v.cpu() for k, v in r.items() if isinstance(v, Tensor)})
@@ -272,9 +273,9 @@ def baseline_table(source, # anything with .batch(indices, device)
     def scores(position):
         warped = sample_at(record["exemplar"], position)
         return match_scores(position, warped, record) | picture_scores(warped, record, network)
-    return {n: scores(torch.cat(p)) for n, p in positions.items()}
+    return {n: scores(torch.cat(p)) for n, p in positions.items() if n != "truth" or record["paired"].all()}
 
-# %% ../nbs/14_metrics.ipynb #1acffb2e
+# %% ../nbs/14_metrics.ipynb #3092cefb
 def table(results:dict[str, dict], # row → score → value
     ) -> str: # a markdown table
     "Scores as text: one row per system, a dash where a score does not apply."
@@ -289,7 +290,7 @@ def class_table(results:dict[str, dict], # from `evaluate` or `baseline_table`, 
     "One match score per class: a row per system."
     return table({n: {c: v[score] for c, v in r["per_class"].items()} for n, r in results.items() if "per_class" in r})
 
-# %% ../nbs/14_metrics.ipynb #316dacc3
+# %% ../nbs/14_metrics.ipynb #278f4e13
 def predict(translator, # (condition, exemplar, exemplar_condition) → object with picture, warped, confidence, match
     record:dict, # a batch
     classes:int, # of the condition
@@ -307,7 +308,7 @@ def _fit(x:Tensor, size:tuple[int, int]) -> Tensor:
     r = [-(-s // n) for s, n in zip(size, x.shape[-2:])]
     return crop_to(x.repeat_interleave(r[0], -2).repeat_interleave(r[1], -1), size)
 
-# %% ../nbs/14_metrics.ipynb #9d9fdc0b
+# %% ../nbs/14_metrics.ipynb #54ea44e6
 @torch.no_grad()
 def evaluate(translator, # see `predict`
     source, # anything with .batch(indices, device) and .classes
