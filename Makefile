@@ -1,6 +1,6 @@
-# make demo | test | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
+# make demo | test | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs lab clean
+.PHONY: help demo test notebooks docs lab clean
 BIN := .venv/bin
 STAMP := .venv/.installed
 fits = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do if $$p $
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
 	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (under twenty minutes)"
+	@echo "make notebooks   run every notebook again and store its figures"
 	@echo "make docs   web pages of the notebooks into _docs/"
 	@echo "make lab    JupyterLab in nbs/"
 	@echo "make clean  remove what the other targets built (keeps .venv and what demo and training wrote)"
@@ -29,6 +30,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python .ci/check.py
+
+notebooks: $(STAMP)
+	@$(BIN)/python .ci/run_notebooks.py
 
 docs: $(STAMP)
 	@$(BIN)/python .ci/make_docs.py

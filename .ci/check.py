@@ -6,6 +6,8 @@ made anew for a comparison is made in a temporary folder."""
 import difflib, json, os, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
+from run_notebooks import strip_widgets
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LOGS = ROOT / "outputs/test"
@@ -62,7 +64,8 @@ def clean():
         dirty = [p for p in paths if (ROOT / p).read_bytes() != (fresh / p).read_bytes()]
     failed = [p for p in paths if any(o["output_type"] == "error" for c in json.loads((ROOT / p).read_text(encoding="utf-8"))["cells"]
                                       for o in c.get("outputs", []))]
-    for p in dirty: print(f"   {p}: not clean. Mend: .venv/bin/nbdev_clean --fname {p}")
+    dirty += [p for p in paths if p not in dirty and strip_widgets(json.loads((ROOT / p).read_text(encoding="utf-8")))]
+    for p in dirty: print(f"   {p}: not clean. Mend: .venv/bin/python .ci/run_notebooks.py {p}")
     for p in failed: print(f"   {p}: shows the output of a cell that failed. Mend: run it again")
     if not dirty + failed: print(f"   {len(paths)} notebooks are clean")
     return not dirty + failed

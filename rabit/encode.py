@@ -28,23 +28,25 @@ class ResBlock(nn.Module):
     def forward(self, x): return x + self.net(x)
 
 class FeatureNet(nn.Module):
-    "A small U-Net: context down to 1/8 of the size, features at 1/2"
+    "A small U-Net: context down to 1/8 of the size, features at 1/2 or at full size"
     def __init__(self,
         c_in:tuple, # channels in, one entry for each domain
         c_out:int,  # feature channels
         width:int,  # channels at full size; doubled, tripled and quadrupled below
+        stride:int=2,  # pixels on a side of one feature: 1 or 2
     ):
         super().__init__()
+        check(stride in (1, 2), f"stride = {stride} does not fit: a feature stands for 1 or 2 pixels on a side")
         w = [width, 2 * width, 3 * width, 4 * width]
         self.stems = nn.ModuleList(conv(c, w[0]) for c in c_in)
         self.down = nn.ModuleList(nn.Sequential(nn.SiLU(), conv(a, b, 2), ResBlock(b)) for a, b in zip(w, w[1:]))
         self.middle = nn.Sequential(ResBlock(w[3]), ResBlock(w[3]))
-        self.up = nn.ModuleList(nn.Sequential(conv(a + b, b), ResBlock(b)) for a, b in ((w[3], w[2]), (w[2], w[1])))
-        self.head = nn.Sequential(nn.GroupNorm(1, w[1]), nn.SiLU(), conv(w[1], c_out, size=1))
+        self.up = nn.ModuleList(nn.Sequential(conv(a + b, b), ResBlock(b)) for a, b in zip(w[:stride - 1:-1], w[-2::-1]))
+        self.head = nn.Sequential(nn.GroupNorm(1, w[stride - 1]), nn.SiLU(), conv(w[stride - 1], c_out, size=1))
     def forward(self,
         x:Tensor,   # (b, c_in[stem], h, w)
         stem:int=0, # which domain x comes from
-    )->Tensor:      # (b, c_out, h/2, w/2)
+    )->Tensor:      # (b, c_out, h/stride, w/stride)
         levels = [self.stems[stem](x)]
         for down in self.down: levels.append(down(levels[-1]))
         x = self.middle(levels.pop())
@@ -55,8 +57,8 @@ class FeatureNet(nn.Module):
 
 class Features(NamedTuple):
     "What the encoder slot of a `Translator` returns"
-    query:Tensor          # (b, c, h/2, w/2) of the condition
-    key:Tensor            # (b, c, H/2, W/2) of the exemplar
+    query:Tensor          # (b, c, h/stride, w/stride) of the condition
+    key:Tensor            # (b, c, H/stride, W/stride) of the exemplar
     exemplar_labels:Tensor|None  # (b, classes, H, W) logits of the parser, where the model has one
 
 class Encoder(nn.Module):
@@ -68,12 +70,13 @@ class Encoder(nn.Module):
         position:str="semantic",  # "semantic" (for label maps), "coord" (one frame), "none"
         frame:str="box",  # of the semantic position: "box" or "centroid" (the paper's)
         bands:int=2,      # frequencies of the position
+        stride:int=2,     # pixels on a side of one token: 1 or 2
     ):
         super().__init__()
         check(position in ("semantic", "coord", "none"), f"position = {position!r} is not known: 'semantic', 'coord' and 'none' are")
-        self.classes, self.position, self.frame, self.bands = classes, position, frame, bands
+        self.classes, self.position, self.frame, self.bands, self.stride = classes, position, frame, bands, stride
         extra = 0 if position == "none" else 4 * bands
-        self.net = FeatureNet((classes + extra, classes + extra + 3), features, width)
+        self.net = FeatureNet((classes + extra, classes + extra + 3), features, width, stride)
         condition, exemplar = self.net.stems
         with torch.no_grad():  # at first the exemplar's stem reads its labels as the condition's does, and nothing of its picture
             exemplar.weight.zero_()[:, :-3] = condition.weight
@@ -91,7 +94,7 @@ class Encoder(nn.Module):
         place = self.encode_position(condition)
         x = self.net(torch.cat([condition, place, *picture], 1), stem)
         if self.position == "none": return unit(x)
-        here = F.normalize(F.avg_pool2d(place, 2), dim=1)
+        here = F.normalize(F.avg_pool2d(place, self.stride), dim=1)
         return torch.cat([unit(x), here * self.balance.exp()], 1)
 
     def parse(self,
@@ -102,14 +105,14 @@ class Encoder(nn.Module):
 
     def query(self,
         condition:Tensor,  # (b, classes, h, w)
-    )->Tensor:             # (b, c, h/2, w/2)
+    )->Tensor:             # (b, c, h/stride, w/stride)
         "F_X: features of a condition"
         return self.features(0, condition)
 
     def key(self,
         exemplar:Tensor,   # (b, 3, h, w)
         condition:Tensor,  # (b, classes, h, w), the exemplar's own
-    )->Tensor:             # (b, c, h/2, w/2)
+    )->Tensor:             # (b, c, h/stride, w/stride)
         "F_Z: features of a picture"
         return self.features(1, condition, exemplar)
 

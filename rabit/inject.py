@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SPADE', 'fuse', 'Confidence', 'Pyramid', 'Injector']
 
-# %% ../nbs/08_inject.ipynb #e69cdb17
+# %% ../nbs/08_inject.ipynb #f94498a1
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import check, positional_norm
 from .encode import conv
 
-# %% ../nbs/08_inject.ipynb #77a3dd34
+# %% ../nbs/08_inject.ipynb #70b27619
 class SPADE(nn.Module):
     "Normalise by position, then scale and shift by what a modulation map says at that place (Park et al., CVPR 2019)"
     def __init__(self,
@@ -29,7 +29,7 @@ class SPADE(nn.Module):
         f = F.silu(self.shared(f))
         return positional_norm(x) * (1 + self.gamma(f)) + self.beta(f)
 
-# %% ../nbs/08_inject.ipynb #10366df5
+# %% ../nbs/08_inject.ipynb #e3e1d0b1
 def fuse(
     condition:Tensor,   # (b, c, h, w) features X of the condition
     warped:Tensor,      # (b, c, h, w) features T·Z of the warped exemplar
@@ -38,7 +38,7 @@ def fuse(
     "F = X·(1 - CMAP) + (T·Z)·CMAP (RABIT, section 3.3)"
     return condition * (1 - confidence) + warped * confidence
 
-# %% ../nbs/08_inject.ipynb #2bd656bb
+# %% ../nbs/08_inject.ipynb #205ede80
 class Confidence(nn.Module):
     "CMAP as it enters the fusion: not at all, one number per place, or one per place and channel (RABIT, section 3.3)"
     def __init__(self,
@@ -56,7 +56,7 @@ class Confidence(nn.Module):
         if self.kind == "single": return cmap
         return torch.sigmoid(self.net(torch.cat([cmap, 4 * (cmap - .5)], 1)))
 
-# %% ../nbs/08_inject.ipynb #f9de69c8
+# %% ../nbs/08_inject.ipynb #757cf1a1
 class Pyramid(nn.Module):
     "Features of a map at 1, 1/2, 1/4, … of its size, one scale for each width"
     def __init__(self,
@@ -72,7 +72,7 @@ class Pyramid(nn.Module):
         for i, level in enumerate(self.levels): out.append(x := level(F.silu(x) if i else x))
         return out
 
-# %% ../nbs/08_inject.ipynb #ff292d03
+# %% ../nbs/08_inject.ipynb #79d741d4
 class Injector(nn.Module):
     "Fused features F at every scale of the decoder: two pyramids, mixed by confidence"
     def __init__(self,

@@ -239,7 +239,8 @@ def rabit(
     size:tuple=(64, 64),  # (h, w) of the pictures that it is trained on
     width:int=16,      # channels at full size of every network
     features:int=64,   # channels of the common feature space
-    block:int=4,       # side of a block, in tokens (half-size pixels)
+    stride:int=2,      # pixels on a side of one token: 1 or 2
+    block:int=4,       # side of a block, in tokens
     k:int=3,           # blocks kept
     eps:float=1.,      # ε of the soft top-k, in units of a row's standard deviation (squared)
     temperature:float=0.05,   # of the softmax inside the blocks
@@ -249,9 +250,9 @@ def rabit(
     names:list|None=None,     # names of the classes
 )->Translator:
     "RABIT, untrained"
-    config = dict(builder="rabit.model.rabit", classes=classes, size=list(size), width=width, features=features, block=block, k=k, eps=eps,
+    config = dict(builder="rabit.model.rabit", classes=classes, size=list(size), width=width, features=features, stride=stride, block=block, k=k, eps=eps,
                   temperature=temperature, position=position, frame=frame, confidence=confidence, names=list(names) if names else None)
     check(classes >= 1 and width >= 4, f"classes = {classes}, width = {width}: at least 1 class and width 4 are needed")
     widths = (width, 2 * width, 3 * width, 4 * width)
-    return Translator(Encoder(classes, width, features, position, frame), BilevelMatcher(block, k, eps, temperature),
+    return Translator(Encoder(classes, width, features, position, frame, stride=stride), BilevelMatcher(block, k, eps, temperature),
                       Injector(classes, widths, confidence), Decoder(widths), config)

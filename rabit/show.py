@@ -131,7 +131,7 @@ def _place(sheet, item, box, limits):
     ax.spines[:].set_visible(False)
     if item is None: return ax
     low, high = limits or (None, None)
-    drawn = ax.imshow(item, cmap="viridis", vmin=low, vmax=high)
+    drawn = ax.imshow(item, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
     if item.ndim == 2: ax.set_xlabel("{:.3g} … {:.3g}".format(*drawn.get_clim()), fontsize=SMALL, labelpad=2)
     return ax
 
@@ -199,7 +199,7 @@ def show_heat(
     check(x.ndim == 2 and x.numel() > 0, f"cannot draw shape {given} as a heat map; one matrix (h, w) is needed")
     shape = x.shape[1] / x.shape[0]
     if ax is None: ax = panels(size=(min(max(size * shape, 1.4), 7) + .6, size))[1]
-    drawn = ax.imshow(x.numpy(), cmap=cmap, vmin=vmin, vmax=vmax, aspect="equal" if .2 <= shape <= 5 else "auto")
+    drawn = ax.imshow(x.numpy(), cmap=cmap, vmin=vmin, vmax=vmax, aspect="equal" if .2 <= shape <= 5 else "auto", interpolation="nearest")
     ax.locator_params(nbins=5, integer=True)
     if title: ax.set_title(title)
     if colorbar:

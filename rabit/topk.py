@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['hard_topk', 'sinkhorn_topk', 'threshold', 'soft_topk']
 
-# %% ../nbs/04_topk.ipynb #05746c75
+# %% ../nbs/04_topk.ipynb #05807caf
 import math
 import torch
 from torch import Tensor
 from .core import RabitError, check
 
-# %% ../nbs/04_topk.ipynb #eafa10cc
+# %% ../nbs/04_topk.ipynb #58905e99
 def _check_topk(scores, k):
     "Refuse scores that have no order, and numbers of them that cannot be kept"
     check(scores.ndim > 0 and scores.is_floating_point(),
@@ -22,7 +22,7 @@ def _check_topk(scores, k):
     bad = scores.isnan() | (scores == math.inf)
     raise RabitError(f"scores hold {int(bad.sum())} NaN or +inf among {scores.numel()}: finite scores are needed (-inf is a masked score)")
 
-# %% ../nbs/04_topk.ipynb #88dfec47
+# %% ../nbs/04_topk.ipynb #d85214ad
 def hard_topk(
     scores:Tensor,  # (…, n); -inf = masked, never kept
     k:int,          # how many to keep, 0 … n
@@ -32,7 +32,7 @@ def hard_topk(
     values, index = scores.topk(k, -1)
     return torch.zeros_like(scores).scatter(-1, index, (values > -math.inf).to(scores.dtype))
 
-# %% ../nbs/04_topk.ipynb #7df0fea6
+# %% ../nbs/04_topk.ipynb #735f0673
 def sinkhorn_topk(
     scores:Tensor,   # (…, n); -inf = masked; every row needs k unmasked scores
     k:int,           # how many to keep, 0 … n
@@ -52,10 +52,10 @@ def sinkhorn_topk(
         g = eps * (log_nu - ((f[..., None] - cost) / eps).logsumexp(-2))
     return (n * ((f + g[..., 1:] - cost[..., 1]) / eps).exp()).to(scores.dtype)
 
-# %% ../nbs/04_topk.ipynb #16ee89c9
+# %% ../nbs/04_topk.ipynb #3a9674b4
 def _check_eps(eps): check(0 < eps < math.inf, f"eps = {eps} is no strength of an entropy term: it must be above 0, and finite")
 
-# %% ../nbs/04_topk.ipynb #befe5848
+# %% ../nbs/04_topk.ipynb #6c711901
 def _centre(
     scores:Tensor,  # (…, n), float32 or float64, with more than k scores above -inf in each row
     k:int,          # 0 < k < n
@@ -66,7 +66,7 @@ def _centre(
     z = ((scores - ends[..., :1]) + (scores - ends[..., 1:])) / max(eps, torch.finfo(scores.dtype).tiny)
     return z, ends.sum(-1, keepdim=True)
 
-# %% ../nbs/04_topk.ipynb #7d1c2ccb
+# %% ../nbs/04_topk.ipynb #8b7b601a
 def _search(
     z:Tensor,  # (…, n), from `_centre`
     k:int,     # 0 < k < n
@@ -84,7 +84,7 @@ def _search(
         if (excess.abs() <= small * k).all() or (high - low <= small).all(): break
     return t
 
-# %% ../nbs/04_topk.ipynb #6ccbc6f8
+# %% ../nbs/04_topk.ipynb #cfd96938
 def threshold(
     scores:Tensor,  # (…, n), float; -inf = masked
     k:int,          # how many to keep; every row needs more than k unmasked scores, and k > 0
@@ -92,12 +92,13 @@ def threshold(
 )->Tensor:          # (…, 1): τ with Σσ((2a - τ)/ε) = k
     "The one unknown of the soft top-k"
     _check_topk(scores, k); _check_eps(eps)
-    check(k > 0 and bool(((scores > -math.inf).sum(-1) > k).all()), f"k = {k} has no threshold: it must be above 0 and below the number of unmasked scores of every row")
+    enough = k > 0 and bool(((scores > -math.inf).sum(-1) > k).all())
+    check(enough, f"k = {k} has no threshold: it must be above 0 and below the number of unmasked scores of every row")
     a = scores if scores.dtype == torch.float64 else scores.float()
     z, c = _centre(a, k, eps)
     return (c + eps * _search(z, k)).to(scores.dtype)
 
-# %% ../nbs/04_topk.ipynb #e5bd420b
+# %% ../nbs/04_topk.ipynb #36dc1db2
 class _SoftTopK(torch.autograd.Function):
     "A = σ(z - t) forward; backward from A alone, itself differentiable"
     @staticmethod
@@ -115,7 +116,7 @@ class _SoftTopK(torch.autograd.Function):
         mean = (grad * w).sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
         return 2 / ctx.eps * (w * (grad - mean)), None, None
 
-# %% ../nbs/04_topk.ipynb #e2de1dd1
+# %% ../nbs/04_topk.ipynb #43208d0b
 def soft_topk(
     scores:Tensor,  # (…, n), any float type; -inf = masked
     k:int,          # how many to keep, 0 … n

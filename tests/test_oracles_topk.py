@@ -1,0 +1,98 @@
+"""Soft top-k against an independent optimal-transport library (POT), and on scores that nobody would put into a lesson."""
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+from rabit.core import RabitError
+from rabit.topk import hard_topk, sinkhorn_topk, soft_topk, threshold
+
+
+def problem(scores, k):
+    "Masses and costs of the earth mover's problem, as numpy arrays"
+    n = len(scores)
+    mu, nu = torch.full((n,), 1 / n, dtype=torch.float64), torch.tensor([(n - k) / n, k / n], dtype=torch.float64)
+    return mu.numpy(), nu.numpy(), torch.stack([scores**2, (scores - 1)**2], 1).double().numpy()
+
+
+def scores_of(n, seed): return torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("n, k", [(2, 1), (5, 2), (12, 4), (40, 39), (64, 3)])
+@pytest.mark.parametrize("eps", [.5, 1., 5.])
+def test_equals_sinkhorn_of_pot(n, k, eps):
+    ot = pytest.importorskip("ot")
+    scores = scores_of(n, n + k)
+    plan = ot.sinkhorn(*problem(scores, k), reg=eps, method="sinkhorn_log", numItermax=20000, stopThr=1e-13)
+    chosen = n * torch.as_tensor(plan)[:, 1]
+    torch.testing.assert_close(soft_topk(scores, k, eps), chosen, atol=1e-7, rtol=0)
+    torch.testing.assert_close(sinkhorn_topk(scores, k, eps, 2000), chosen, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("n, k", [(2, 1), (5, 2), (12, 4), (40, 39), (64, 0), (7, 7)])
+def test_limit_equals_exact_transport_of_pot(n, k):
+    ot = pytest.importorskip("ot")
+    scores = scores_of(n, n + k)
+    chosen = n * torch.as_tensor(ot.emd(*problem(scores, k)))[:, 1]
+    torch.testing.assert_close(hard_topk(scores, k), chosen, atol=1e-9, rtol=0)
+    torch.testing.assert_close(soft_topk(scores, k, 1e-9), chosen, atol=1e-9, rtol=0)
+
+
+def test_gradient_equals_differences_of_pot():
+    ot = pytest.importorskip("ot")
+    scores, k, eps, h = scores_of(6, 0), 2, 1., 1e-4
+    def chosen(a): return 6 * torch.as_tensor(ot.sinkhorn(*problem(a, k), reg=eps, method="sinkhorn_log", numItermax=20000, stopThr=1e-15))[:, 1]
+    numeric = torch.stack([(chosen(scores + e) - chosen(scores - e)) / (2 * h) for e in h * torch.eye(6).double()], 1)
+    exact = torch.autograd.functional.jacobian(lambda a: soft_topk(a, k, eps), scores)
+    torch.testing.assert_close(exact, numeric, atol=1e-6, rtol=1e-4)
+
+
+numbers = st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([0., 1., -1., 1e-30, -math.inf]))
+
+
+@settings(max_examples=150)
+@given(st.lists(numbers, min_size=1, max_size=24), st.integers(0, 24), st.sampled_from([1e-45, 1e-12, 1e-3, .3, 1., 50., 1e9]))
+def test_any_row(values, k, eps):
+    "Sum, range, order, masks and a finite gradient, for whatever comes"
+    k, scores = min(k, len(values)), torch.tensor(values).requires_grad_()
+    chosen = soft_topk(scores, k, eps)
+    chosen.mul(torch.arange(1., len(values) + 1)).sum().backward()
+    wanted = min(k, int((scores > -math.inf).sum()))
+    assert math.isclose(chosen.sum().item(), wanted, abs_tol=1e-4 * max(wanted, 1))
+    assert 0 <= chosen.min() and chosen.max() <= 1 and chosen[scores == -math.inf].abs().sum() == 0
+    order = scores.detach().argsort(descending=True)
+    assert (chosen[order].diff() <= 1e-6).all()
+    assert not scores.grad.isnan().any() and scores.grad[scores == -math.inf].abs().sum() == 0
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 30), st.data(), st.sampled_from([1e-3, .1, 1., 10.]))
+def test_threshold_lies_where_the_lesson_says(n, data, eps):
+    k = data.draw(st.integers(1, n - 1))
+    scores = scores_of(n, data.draw(st.integers(0, 10_000)))
+    centre = scores.topk(k + 1).values[-2:].sum()
+    tau = threshold(scores, k, eps)
+    assert centre - eps * math.log(k) - 1e-9 <= tau <= centre + eps * math.log(n - k) + 1e-9
+    torch.testing.assert_close(torch.sigmoid((2 * scores - tau) / eps), soft_topk(scores, k, eps), atol=1e-6, rtol=0)
+
+
+def test_rows_do_not_disturb_each_other():
+    rows = torch.stack([torch.zeros(6), torch.full((6,), -math.inf), torch.arange(6.) * 1e30, torch.tensor([1., -math.inf, 2., -math.inf, 3., 4.])])
+    together = soft_topk(rows, 3, .1)
+    for row, alone in zip(rows, together): torch.testing.assert_close(soft_topk(row, 3, .1), alone)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: soft_topk(torch.tensor([1., math.nan]), 1, 1.), "1 NaN or +inf among 2"),
+    (lambda: soft_topk(torch.tensor([1., math.inf]), 1, 1.), "1 NaN or +inf among 2"),
+    (lambda: soft_topk(torch.randn(4), 5, 1.), "from 0 to 4"),
+    (lambda: soft_topk(torch.randn(4), 2, -1.), "eps = -1.0"),
+    (lambda: soft_topk(torch.randn(4), 2, math.nan), "eps = nan"),
+    (lambda: soft_topk(torch.arange(4), 2, 1.), "int64"),
+    (lambda: sinkhorn_topk(torch.tensor([1., -math.inf]), 2, 1.), "fewer than k = 2"),
+    (lambda: threshold(torch.randn(4), 0, 1.), "no threshold"),
+])
+def test_messages_repeat_what_was_given(call, words):
+    with pytest.raises(RabitError) as error: call()
+    assert words in str(error.value)
