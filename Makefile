@@ -1,10 +1,7 @@
 # make demo | test | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
 .DEFAULT_GOAL := help
-.PHONY: help demo test notebooks docs lab clean
+.PHONY: help setup demo test notebooks docs lab clean
 BIN := .venv/bin
-STAMP := .venv/.installed
-fits = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do if $$p $(fits) >/dev/null 2>&1; then echo $$p; break; fi; done)
 
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
@@ -14,30 +11,24 @@ help:
 	@echo "make lab    JupyterLab in nbs/"
 	@echo "make clean  remove what the other targets built (keeps .venv and what demo and training wrote)"
 
-$(STAMP): settings.ini setup.py constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found (constraints.txt pins versions for these). Install one, or: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) $(fits) || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13, for which constraints.txt pins versions."; exit 1; }
-	@echo "== Setting up .venv with $(PYTHON) (a few minutes the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; rm -rf .venv; exit 1; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[dev]'
-	@touch $@
-	@echo "   .venv is ready"
+setup:
+	@PYTHON="$(PYTHON)" .ci/setup
 
-demo: $(STAMP)
+demo: setup
 	@echo "== Demo: condition and exemplar become a picture"
 	@$(BIN)/rabit_demo --out outputs
 	@echo "Done. Look at outputs/demo.png and outputs/demo.md"
 
-test: $(STAMP)
+test: setup
 	@$(BIN)/python .ci/check.py
 
-notebooks: $(STAMP)
+notebooks: setup
 	@$(BIN)/python .ci/run_notebooks.py
 
-docs: $(STAMP)
+docs: setup
 	@$(BIN)/python .ci/make_docs.py
 
-lab: $(STAMP)
+lab: setup
 	@cd nbs && ../$(BIN)/jupyter lab
 
 clean:

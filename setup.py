@@ -24,8 +24,9 @@ setup(
     license_files=["LICENSE"],
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Developers", "Intended Audience :: Education",
                  "Programming Language :: Python :: 3", "Topic :: Scientific/Engineering :: Artificial Intelligence"],
-    packages=find_packages(include=["rabit", "rabit.*"]),
-    package_data={"rabit": ["py.typed"]},
+    packages=find_packages(include=["rabit", "rabit.*"]) + ["rabit.weights"],
+    package_dir={"rabit.weights": "data/weights"},  # shipped weights: rabit/weights/NAME/ in the wheel
+    package_data={"rabit": ["py.typed"], "rabit.weights": ["*/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={key[:-len(extra)]: cfg[key].split() for key in cfg if key.endswith(extra)},

@@ -38,10 +38,12 @@ class TrainConfig:
     steps:int = 1000          # of both players
     batch:int = 4             # records a step
     lr:float = 2e-4           # Adam's; constant for the first half, then linear to 0
+    betas:tuple = (0., .9)    # Adam's, of both players
     ttur:bool = True          # two time scales: generator lr/2, discriminator lr·2
     ema:float = .999          # decay of the averaged weights
     clip:float = 5.           # largest gradient norm of the generator
     d_width:int = 64          # channels of the discriminator
+    d_layers:int = 3          # halvings of each of its scales
     vgg_width:int = 64        # channels of VGG19
     vgg_weights:str|None = None  # a path, "download", or none: seeded random weights
     temperature:float = .05   # of the match loss
@@ -83,16 +85,17 @@ class Trainer:
     ):
         seed_all(config.seed)
         self.config, self.device, self.done, self.skipped = config, device, 0, 0
-        layout = dict(memory_format=torch.channels_last) if device.type == "cuda" else {}
+        check(not any(s % 8 for s in config.size), f"size {config.size[1]}x{config.size[0]} does not fit: both sides must be multiples of 8 for training")
+        layout = dict(memory_format=torch.channels_last)
         self.model = build(dict(config.model, builder=config.builder, classes=config.classes, size=list(config.size))).to(device, **layout).train()
         self.average = deepcopy(self.model).eval().requires_grad_(False)
         w = config.weights
-        self.judge = Discriminator(config.classes + 3, config.d_width).to(device, **layout) if w["adversarial"] else None
+        self.judge = Discriminator(config.classes + 3, config.d_width, config.d_layers).to(device, **layout) if w["adversarial"] else None
         uses_vgg = w["perceptual"] or w["vgg"] or w["contextual"]
         self.vgg = VGG19(config.vgg_width, config.vgg_weights).to(device, **layout) if uses_vgg else None
         g, d = (config.lr / 2, config.lr * 2) if config.ttur else (config.lr, config.lr)
-        self.optimizers = dict(g=torch.optim.Adam(self.model.parameters(), g, betas=(0., .9)))
-        if self.judge: self.optimizers["d"] = torch.optim.Adam(self.judge.parameters(), d, betas=(0., .9))
+        self.optimizers = dict(g=torch.optim.Adam(self.model.parameters(), g, betas=config.betas))
+        if self.judge: self.optimizers["d"] = torch.optim.Adam(self.judge.parameters(), d, betas=config.betas)
         for o in self.optimizers.values():
             for group in o.param_groups: group["start"] = group["lr"]
 
@@ -211,15 +214,15 @@ class Trainer:
 def autocast(trainer):
     return torch.autocast("cuda", torch.bfloat16) if trainer.config.amp and trainer.device.type == "cuda" else nullcontext()
 
-SMALL = dict.fromkeys(PAPER_WEIGHTS, 0.)  # the small presets name what they use
+SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.05, warp=6., mask=.3, adversarial=.05, matching=.05,
+                     pixel=1., parse=.1, match=.5)  # few steps, random VGG features: matching first
 
 PRESETS = dict(
-    tiny=dict(size=(64, 64), steps=60, batch=2, lr=1e-3, ttur=False, ema=.95, d_width=8, vgg_width=4, model=dict(width=8, features=24),
-              weights=dict(PAPER_WEIGHTS, warp=3., mask=.3, feature=1., cycle=.3, adversarial=.05, matching=.05, vgg=.1, contextual=.05, pixel=1., parse=.1, match=.3),
-              log_every=10, sample_every=30, save_every=30),
-    demo=dict(size=(64, 64), steps=1400, batch=4, lr=1e-3, ttur=False, ema=.99, d_width=16, vgg_width=8, model=dict(width=16, features=48),
-              weights=dict(PAPER_WEIGHTS, warp=3., mask=.3, feature=1., cycle=.3, adversarial=.05, matching=.05, vgg=.1, contextual=.05, pixel=1., parse=.1, match=.3)),
-    base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=8), log_every=100, sample_every=1000, save_every=1000),
+    tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
+              model=dict(width=8, features=24, eps=.1, temperature=.03), log_every=10, sample_every=30, save_every=30),
+    demo=dict(steps=700, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
+              model=dict(width=16, features=48, stride=1, block=8, eps=.1, temperature=.03), match_tokens=128),
+    base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=4), log_every=100, sample_every=1000, save_every=1000),
 )
 
 def preset(
@@ -267,7 +270,7 @@ def load_state(
     with safe_open(path, "pt") as f: note = f.metadata() or {}
     try: config, done = TrainConfig(**json.loads(note["config"])), int(note["done"])
     except (KeyError, ValueError, TypeError) as e: raise RabitError(f"{path} holds no run of this version of rabit ({e})") from None
-    config.size = tuple(config.size)
+    config.size, config.betas = tuple(config.size), tuple(config.betas)
     trainer = Trainer(config if steps is None else replace(config, steps=steps), device)
     trainer.restore(tensors, done, path)
     return trainer

@@ -31,7 +31,7 @@ def home(tmp_path_factory):
     source.mkdir()
     for name in EVERYTHING:
         if (ROOT / name).exists(): shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "rabit", source / "rabit", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("rabit", "data/weights"): shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     must(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", home, source, cwd=home)
     wheel, = home.glob("rabit-*.whl")
     must(sys.executable, "-m", "venv", home / "env", cwd=home)
@@ -56,6 +56,13 @@ def test_environment_holds_no_nbdev_and_no_jupyter(home):
     where = must(home / "env/bin/python", "-c", "import rabit; print(rabit.__file__)", cwd=home).strip()
     assert str(home / "env") in where
     assert (Path(where).parent / "py.typed").exists()
+
+
+def test_shipped_weights_are_in_the_wheel(home):
+    code = ("from rabit.model import Translator, shipped_weights; names = sorted(shipped_weights())\n"
+            "for n in names: Translator.from_pretrained(n)\nprint(*names)")
+    found = must(home / "env/bin/python", "-c", code, cwd=home).split()
+    assert "street-64" in found and found == sorted(p.name for p in (ROOT / "data/weights").iterdir() if p.is_dir())
 
 
 def test_requirements_have_no_upper_bounds(home):
