@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VGG_CHANNELS', 'VGG_CONVS', 'VGG_LAYERS', 'VGG_URL', 'conv', 'ResBlock', 'FeatureNet', 'Features', 'Encoder', 'VGG19']
 
-# %% ../nbs/07_encode.ipynb #538d1391
+# %% ../nbs/07_encode.ipynb #11ae1b37
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .core import RabitError, check, labels_of, one_hot, unit
 from .position import coord_conv, fourier, semantic_position
 
-# %% ../nbs/07_encode.ipynb #09556587
+# %% ../nbs/07_encode.ipynb #08d9bd5e
 def conv(
     c_in:int,   # channels in
     c_out:int,  # channels out
@@ -27,7 +27,7 @@ def conv(
     "A convolution whose padding repeats the border, since zeros would leak the position"
     return nn.Conv2d(c_in, c_out, size, stride, size // 2, padding_mode="replicate")
 
-# %% ../nbs/07_encode.ipynb #36b1b4ba
+# %% ../nbs/07_encode.ipynb #6f391aef
 class ResBlock(nn.Module):
     "x + two convolutions of the normalised x"
     def __init__(self,
@@ -38,7 +38,7 @@ class ResBlock(nn.Module):
                                  nn.GroupNorm(1, channels), nn.SiLU(), conv(channels, channels))
     def forward(self, x): return x + self.net(x)
 
-# %% ../nbs/07_encode.ipynb #df20d199
+# %% ../nbs/07_encode.ipynb #3d4b1186
 class FeatureNet(nn.Module):
     "A small U-Net: context down to 1/8 of the size, features at 1/2 or at full size"
     def __init__(self,
@@ -67,14 +67,14 @@ class FeatureNet(nn.Module):
             x = up(torch.cat([F.interpolate(x, skip.shape[-2:], mode="nearest"), skip], 1))
         return self.head(x)
 
-# %% ../nbs/07_encode.ipynb #72c3f642
+# %% ../nbs/07_encode.ipynb #83758348
 class Features(NamedTuple):
     "What the encoder slot of a `Translator` returns"
     query:Tensor          # (b, c, h/stride, w/stride) of the condition
     key:Tensor            # (b, c, H/stride, W/stride) of the exemplar
     exemplar_labels:Tensor|None  # (b, classes, H, W) logits of the parser, where the model has one
 
-# %% ../nbs/07_encode.ipynb #47978722
+# %% ../nbs/07_encode.ipynb #fb33a21c
 class Encoder(nn.Module):
     "F_X and F_Z, with a position encoding beside their features; a parser stands in for missing exemplar labels"
     def __init__(self,
@@ -98,7 +98,7 @@ class Encoder(nn.Module):
         self.parser = FeatureNet((3,), 4 * classes, max(8, width // 2))
         self.balance = nn.Parameter(torch.zeros(()))
 
-# %% ../nbs/07_encode.ipynb #f5548780
+# %% ../nbs/07_encode.ipynb #2b206f29
 @patch
 def encode_position(self:Encoder,
     condition:Tensor,  # (b, classes, h, w)
@@ -109,7 +109,7 @@ def encode_position(self:Encoder,
     else: place = semantic_position(labels_of(condition), self.frame)
     return fourier(place, self.bands).to(condition.dtype)
 
-# %% ../nbs/07_encode.ipynb #01f5d5ae
+# %% ../nbs/07_encode.ipynb #1c1ddb23
 @patch
 def features(self:Encoder,
     stem:int,          # 0: condition, 1: exemplar
@@ -123,7 +123,7 @@ def features(self:Encoder,
     here = F.normalize(F.avg_pool2d(place, self.stride), dim=1)
     return torch.cat([unit(x), here * self.balance.exp()], 1)
 
-# %% ../nbs/07_encode.ipynb #a0323c80
+# %% ../nbs/07_encode.ipynb #ed5b701f
 @patch
 def query(self:Encoder,
     condition:Tensor,  # (b, classes, h, w)
@@ -139,7 +139,7 @@ def key(self:Encoder,
     "F_Z: features of a picture"
     return self.features(1, condition, exemplar)
 
-# %% ../nbs/07_encode.ipynb #92a81d71
+# %% ../nbs/07_encode.ipynb #772f7f3b
 @patch
 def parse(self:Encoder,
     exemplar:Tensor,  # (b, 3, h, w), sides even
@@ -158,13 +158,13 @@ def forward(self:Encoder,
     if exemplar_condition is None: exemplar_condition = one_hot(logits.argmax(1), self.classes).to(exemplar.dtype)
     return Features(self.query(condition), self.key(exemplar, exemplar_condition), logits)
 
-# %% ../nbs/07_encode.ipynb #db567d76
+# %% ../nbs/07_encode.ipynb #371b1231
 VGG_CHANNELS = (64, 128, 256, 512, 512)                        # of the five blocks, at width 64
 VGG_CONVS = (2, 2, 4, 4, 4)                                    # convolutions in each block; a max pool after every block
 VGG_LAYERS = tuple(f"relu{b}_{i}" for b, n in enumerate(VGG_CONVS, 1) for i in range(1, n + 1))
 VGG_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"  # torchvision's ImageNet weights; the name ends in the file's hash
 
-# %% ../nbs/07_encode.ipynb #82075143
+# %% ../nbs/07_encode.ipynb #4f0d4df4
 def _vgg_names():
     "Our name of each convolution (also that of the Caffe conversions) and torchvision's: conv1_1 is features.0"
     names, place = {}, 0
@@ -174,7 +174,7 @@ def _vgg_names():
         place += 1
     return names
 
-# %% ../nbs/07_encode.ipynb #604a1b63
+# %% ../nbs/07_encode.ipynb #b1de5af9
 def _download_vgg(width, style):
     "Torchvision's file, fetched once and kept in torch's own cache, its hash checked"
     check(width == 64, f"the official VGG19 weights are 64 wide, but width={width} was asked for: leave width at 64, or weights=None")
@@ -184,7 +184,7 @@ def _download_vgg(width, style):
         raise RabitError(f"VGG19 weights could not be fetched from {VGG_URL} ({type(e).__name__}: {e}); "
                          "check the network, or fetch the file elsewhere and give its path as weights=") from None
 
-# %% ../nbs/07_encode.ipynb #b9c274ad
+# %% ../nbs/07_encode.ipynb #00ec13b0
 def _read_vgg(path):
     "The tensors of a .safetensors or .pth file; nothing is ever unpickled into code"
     check(path.is_file(), f"there is no VGG19 weight file {str(path)!r}; give a .safetensors or .pth file, 'download', or None for random weights")
@@ -195,7 +195,7 @@ def _read_vgg(path):
     check(isinstance(state, dict), f"{str(path)!r} holds a {type(state).__name__}; a dictionary of named tensors is needed")
     return state
 
-# %% ../nbs/07_encode.ipynb #3afc6b4f
+# %% ../nbs/07_encode.ipynb #92ce4273
 class VGG19(nn.Module):
     "The sixteen convolutions of VGG19 (Simonyan and Zisserman 2015), frozen, as a ruler for pictures"
     def __init__(self,
@@ -218,7 +218,7 @@ class VGG19(nn.Module):
         self.note = self._fill_randomly(seed) if weights is None else self._fill(weights)
         self.eval().requires_grad_(False)
 
-# %% ../nbs/07_encode.ipynb #9f98d395
+# %% ../nbs/07_encode.ipynb #6ba9a578
 @patch
 def _fill_randomly(self:VGG19, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -241,7 +241,7 @@ def _fill(self:VGG19, weights):
     self.load_state_dict(found)
     return f"VGG19 of width {self.width} with weights from {VGG_URL if weights == 'download' else weights}"
 
-# %% ../nbs/07_encode.ipynb #1fd40212
+# %% ../nbs/07_encode.ipynb #574b0607
 @patch
 def prepare(self:VGG19,
     x:Tensor,  # (b, 3, h, w), RGB in [-1, 1]

@@ -6,7 +6,7 @@
 __all__ = ['Translation', 'BilevelMatcher', 'Translator', 'rabit', 'same_area', 'check_place', 'write_whole', 'shipped_weights',
            'find_weights', 'read_json', 'read_weights', 'find_builder', 'build', 'load_whole']
 
-# %% ../nbs/13_model.ipynb #f36e8bc9
+# %% ../nbs/13_model.ipynb #fe477eb3
 import inspect, json, os
 from contextlib import contextmanager
 from importlib import import_module
@@ -28,7 +28,7 @@ from .inject import Injector
 from .match import Match
 from .ranking import bilevel_match
 
-# %% ../nbs/13_model.ipynb #4c7752de
+# %% ../nbs/13_model.ipynb #3d4c7661
 class Translation(NamedTuple):
     "Everything that one pass of a `Translator` found"
     picture:Tensor     # (b, 3, h, w) in [-1, 1]: the condition's layout, the exemplar's look
@@ -39,7 +39,7 @@ class Translation(NamedTuple):
     key:Tensor         # (b, d, H', W') features of the exemplar
     exemplar_labels:Tensor|None  # (b, classes, H, W) logits of the encoder's parser, where it has one; on the padded exemplar
 
-# %% ../nbs/13_model.ipynb #91866414
+# %% ../nbs/13_model.ipynb #6bf12d53
 class BilevelMatcher(nn.Module):
     "The matcher slot of RABIT: `bilevel_match` with its settings, in 32 bits"
     def __init__(self,
@@ -57,7 +57,7 @@ class BilevelMatcher(nn.Module):
         with torch.autocast(query.device.type, enabled=False):
             return bilevel_match(query.float(), key.float(), self.block, self.k, self.eps, self.temperature)
 
-# %% ../nbs/13_model.ipynb #0610711e
+# %% ../nbs/13_model.ipynb #583ced0b
 class Translator(nn.Module):
     "Encoder, matcher, injector, decoder: a condition and an exemplar in, a picture out"
     multiple = 8  # pictures are padded inside until their sides are multiples of this
@@ -77,7 +77,7 @@ class Translator(nn.Module):
         "Where its weights are"
         return next(self.parameters()).device
 
-# %% ../nbs/13_model.ipynb #faf4e18a
+# %% ../nbs/13_model.ipynb #bbe7289e
 @patch
 def forward(self:Translator,
     condition:Tensor,  # (b, c, h, w), of any size
@@ -94,7 +94,7 @@ def forward(self:Translator,
     picture = self.decoder(self.injector(condition, warped, confidence))
     return Translation(crop_to(picture, size), crop_to(warped, size), confidence, match, query, key, exemplar_labels)
 
-# %% ../nbs/13_model.ipynb #f6dcfb8a
+# %% ../nbs/13_model.ipynb #8126af52
 def rabit(
     classes:int,          # channels of the condition: label ids 0 … classes-1
     size:tuple=(64, 64),  # (h, w) of the pictures that it is trained on, multiples of 8
@@ -119,7 +119,7 @@ def rabit(
     return Translator(Encoder(classes, width, features, position, frame, stride=stride), BilevelMatcher(block, k, eps, temperature),
                       Injector(classes, widths, confidence), Decoder(widths), config)
 
-# %% ../nbs/13_model.ipynb #4545435c
+# %% ../nbs/13_model.ipynb #769a3961
 @patch
 def _labels(self:Translator, given, name):                                     # → (1, h, w) int64
     "One label map from a path, a PIL image or an integer tensor (h, w)"
@@ -128,7 +128,7 @@ def _labels(self:Translator, given, name):                                     #
     check(len(given) == 1, f"{name} holds {len(given)} label maps; one is needed")
     return given.long()
 
-# %% ../nbs/13_model.ipynb #d1e04152
+# %% ../nbs/13_model.ipynb #d3269b19
 @patch
 def _condition(self:Translator, given, name):                                  # → (1, classes, h, w) float
     "One condition: labels in any form, or a float tensor as it is"
@@ -137,14 +137,14 @@ def _condition(self:Translator, given, name):                                  #
     check(given.ndim == 4 and given.shape[:2] == (1, classes) and given.numel() > 0, f"{name} has shape {tuple(given.shape)}; (1, {classes}, h, w) is needed")
     return check_finite(given, name).float()
 
-# %% ../nbs/13_model.ipynb #b1780689
+# %% ../nbs/13_model.ipynb #90b1d43d
 def _picture(given, name):                                                     # → (1, 3, h, w) float
     "One picture from a path, a PIL image or a tensor"
     if not isinstance(given, Tensor): return read_picture(given)
     check(len(check_picture(given, name)) == 1, f"{name} holds {len(given)} pictures; one is needed")
     return given.float()
 
-# %% ../nbs/13_model.ipynb #15600a24
+# %% ../nbs/13_model.ipynb #b5aaa56b
 def same_area(
     size:tuple,    # (h, w): the shape that is wanted
     like:tuple,    # (h, w): the area that is wanted
@@ -154,14 +154,14 @@ def same_area(
     scale = (like[0] * like[1] / (size[0] * size[1])) ** .5
     return tuple(max(multiple, round(n * scale / multiple) * multiple) for n in size)
 
-# %% ../nbs/13_model.ipynb #9b558002
+# %% ../nbs/13_model.ipynb #e7e43d98
 def _fit(condition, size):
     "A condition at another size: one-hot ones by the nearest pixel, others smoothly"
     labels, classes = labels_of(condition), condition.shape[1]
     if torch.equal(one_hot(labels, classes), condition): return one_hot(resize_labels(labels, size), classes)
     return resize(condition, size)
 
-# %% ../nbs/13_model.ipynb #7843ebf9
+# %% ../nbs/13_model.ipynb #6e6fc6b3
 @contextmanager
 def _evaluating(model):
     "No gradients and no training mode inside; afterwards the mode is as it was, whatever happened"
@@ -171,7 +171,7 @@ def _evaluating(model):
         with torch.no_grad(): yield
     finally: model.train(mode)
 
-# %% ../nbs/13_model.ipynb #750602b1
+# %% ../nbs/13_model.ipynb #b69fae29
 @patch
 def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    # → (1, 3, h, w) of the condition's size, on the CPU
     "One pass at the working sizes"
@@ -185,7 +185,7 @@ def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    #
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
     return resize(found.picture, full).clamp(-1, 1).cpu()
 
-# %% ../nbs/13_model.ipynb #b3b929d4
+# %% ../nbs/13_model.ipynb #8c307b25
 @patch
 def translate(self:Translator,
     condition,  # label map: a path, a PIL image, an integer tensor (h, w); or a float condition (1, classes, h, w)
@@ -200,13 +200,13 @@ def translate(self:Translator,
         _check_sizes(exemplar=exemplar, exemplar_condition=exemplar_condition)
     return to_pil(self._paint(condition, exemplar, exemplar_condition, size))
 
-# %% ../nbs/13_model.ipynb #d6cd9dc6
+# %% ../nbs/13_model.ipynb #82579543
 def _check_sizes(**maps):
     "Refuse maps of different sizes: what lies where in one would not lie there in the other"
     sizes = {name: tuple(x.shape[-2:]) for name, x in maps.items()}
     check(len(set(sizes.values())) == 1, f"{' and '.join(f'{name} of {w}×{h}' for name, (h, w) in sizes.items())} differ in size (width × height); the same size is needed")
 
-# %% ../nbs/13_model.ipynb #64a67d1c
+# %% ../nbs/13_model.ipynb #8a0b0685
 @patch
 def edit(self:Translator,
     picture,        # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
@@ -222,7 +222,7 @@ def edit(self:Translator,
     kept = (before == after)[:, None].cpu() & keep
     return to_pil(torch.where(kept, picture.cpu(), painted))
 
-# %% ../nbs/13_model.ipynb #bff97680
+# %% ../nbs/13_model.ipynb #b11fa993
 def check_place(
     path:Path,  # of a file to be written
 ):
@@ -232,7 +232,7 @@ def check_place(
     check(os.access(home, os.W_OK), f"{path} cannot be written: {home} is a folder where you may not write")
     check(not path.is_dir(), f"{path} cannot be written: it is a folder, and the name of a file is needed")
 
-# %% ../nbs/13_model.ipynb #8e9d526f
+# %% ../nbs/13_model.ipynb #0336d71f
 def write_whole(
     path,   # where the file shall be; its folder is made if missing
     write,  # called with a temporary path beside it
@@ -251,7 +251,7 @@ def write_whole(
     except (OSError, SafetensorError) as e:
         raise RabitError(f"{path} cannot be written ({getattr(e, 'strerror', None) or e}); a place with room is needed") from None
 
-# %% ../nbs/13_model.ipynb #1bcd16b7
+# %% ../nbs/13_model.ipynb #f61d78a7
 @patch
 def save_pretrained(self:Translator,
     folder,         # made if missing
@@ -267,14 +267,14 @@ def save_pretrained(self:Translator,
     write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
     return folder
 
-# %% ../nbs/13_model.ipynb #58ee043b
+# %% ../nbs/13_model.ipynb #73c10ce9
 def shipped_weights()->dict:  # name → folder
     "The weights that came with rabit: in the installed package, or in a checkout's data/"
     here = Path(import_module("rabit").__file__).parent
     homes = [p for p in (here / "weights", here.parent / "data" / "weights") if p.is_dir()]
     return {p.name: p for home in homes for p in sorted(home.iterdir()) if (p / "config.json").is_file()}
 
-# %% ../nbs/13_model.ipynb #68d9a485
+# %% ../nbs/13_model.ipynb #5870a7b2
 def find_weights(
     name,  # a folder, or a shipped name
 )->Path:
@@ -285,7 +285,7 @@ def find_weights(
     check(not folder.is_dir(), f"{folder} holds no config.json; a folder that `save_pretrained` or rabit_train wrote is needed")
     raise RabitError(f"no weights at {str(name)!r}: neither a folder nor the name of weights that ship ({', '.join(shipped) or 'none do'})")
 
-# %% ../nbs/13_model.ipynb #2df5ef60
+# %% ../nbs/13_model.ipynb #8be2e10b
 def read_json(
     path,  # of a JSON object
 )->dict:
@@ -302,7 +302,7 @@ def read_weights(
     try: return load_file(path)
     except (OSError, SafetensorError) as e: raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors file") from None
 
-# %% ../nbs/13_model.ipynb #265b475e
+# %% ../nbs/13_model.ipynb #406cab19
 def find_builder(
     name:str,  # dotted, such as "rabit.model.rabit"
 ):             # the function
@@ -317,7 +317,7 @@ def find_builder(
     check(returned == "Translator" and {"classes", "size"} <= signature.parameters.keys(), f"{name!r} is a function, but no builder of translators")
     return builder
 
-# %% ../nbs/13_model.ipynb #359a6252
+# %% ../nbs/13_model.ipynb #9ed3a4a0
 def build(
     config:dict,  # as a `Translator` keeps it: "builder", and the builder's arguments
 )->Translator:
@@ -330,7 +330,7 @@ def build(
     try: return builder(**arguments)
     except (TypeError, RuntimeError) as e: raise RabitError(f"builder {name!r} cannot use these arguments ({str(e).splitlines()[0]})") from None
 
-# %% ../nbs/13_model.ipynb #a749c802
+# %% ../nbs/13_model.ipynb #f188e2aa
 def load_whole(
     model:nn.Module,  # to be filled
     weights:dict,     # name → tensor
@@ -344,7 +344,7 @@ def load_whole(
     check(not texts, f"the weights in {source} do not fit this model ({'; '.join(texts)})")
     model.load_state_dict({k: x.to(own[k].dtype) for k, x in weights.items()})
 
-# %% ../nbs/13_model.ipynb #5ae85aa0
+# %% ../nbs/13_model.ipynb #2326df22
 @patch(cls_method=True)
 def from_pretrained(cls:Translator,
     name,          # a folder that `save_pretrained` wrote, or the name of weights that ship

@@ -1,0 +1,291 @@
+# Generated from nbs/15_train.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import io
+import json
+import math
+import os
+import pytest
+import signal
+import torch
+from contextlib import redirect_stderr
+from pathlib import Path
+from rabit.core import RabitError
+from rabit.core import one_hot
+from rabit.model import Translator
+from rabit.train import PAPER_WEIGHTS
+from rabit.train import PRESETS
+from rabit.train import TrainConfig
+from rabit.train import Trainer
+from rabit.train import all_alike
+from rabit.train import averaged_decay
+from rabit.train import draw_samples
+from rabit.train import gentle_interrupt
+from rabit.train import load_state
+from rabit.train import log_row
+from rabit.train import make_source
+from rabit.train import model_card
+from rabit.train import open_run
+from rabit.train import preset
+from rabit.train import rate
+from rabit.train import read_log
+from rabit.train import sample_rows
+from rabit.train import save_state
+from rabit.train import train
+from rabit.train import write_log
+from safetensors.torch import load_file
+from safetensors.torch import save_file
+from tempfile import TemporaryDirectory
+
+def small(**changes):
+    "The tiny preset at 32×32 without the VGG terms"
+    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
+    return preset("tiny", **dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100) | changes, weights=weights)
+
+class Changed:
+    "A source whose batches pass through a function of (indices, record)"
+    def __init__(self, source, change): self.source, self.change, self.classes, self.size = source, change, source.classes, source.size
+    def batch(self, indices, device="cpu"): return self.change(list(indices), self.source.batch(indices, device))
+
+def broken(wrong):
+    "A change that puts NaN into the pictures of those batches whose first index is `wrong`"
+    return lambda indices, record: record | dict(picture=record["picture"] * (math.nan if wrong(indices[0]) else 1))
+
+
+def test_a_configuration_that_no_run_could_use_is_refused():
+    for odd, word in ((dict(size=(60, 64)), "multiples of 8"), (dict(weights=dict(style=1.)), "style"), (dict(batch=0), "batch = 0"), (dict(ema=1.), "ema"),
+                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr")):
+        try: TrainConfig(**odd)
+        except RabitError as e: assert word in str(e), e
+        else: raise AssertionError(f"{odd} was taken")
+    named = TrainConfig(size=[32, 48], weights=dict(warp=2.))
+    assert named.size == (32, 48) and named.weights["warp"] == 2 and named.weights["mask"] == 0
+
+
+def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
+    changed = preset("tiny", weights=dict(match=0.), model=dict(k=2), steps=7)
+    assert changed.weights["match"] == 0 and changed.weights["warp"] == preset("tiny").weights["warp"] > 0 and changed.steps == 7
+    assert changed.model == preset("tiny").model | dict(k=2) and "k" not in PRESETS["tiny"]["model"]
+    assert preset("base").weights == PAPER_WEIGHTS
+    for bad in (lambda: preset("huge"), lambda: preset("tiny", step=3), lambda: preset("tiny", weights=dict(mach=1.))):
+        try: bad()
+        except RabitError as e: assert "are" in str(e)
+        else: raise AssertionError("a name that does not exist was taken")
+
+
+def test_a_source_repeats_itself_and_another_seed_shows_other_scenes():
+    source = make_source(small())
+    first, again, other = source.batch([3]), source.batch([3]), make_source(small(), seed=1).batch([3])
+    assert source.classes == 7 and torch.equal(first["picture"], again["picture"]) and not torch.equal(first["picture"], other["picture"])
+
+
+def test_schedules_have_the_values_known_by_hand():
+    assert [rate(t, 100) for t in (0, 50, 75, 100)] == [1., 1., .5, 0.]
+    assert averaged_decay(.999, 0) == .1 and averaged_decay(.999, 10 ** 6) == .999 and averaged_decay(0., 5) == 0
+
+
+def test_players_start_with_two_time_scales_and_one_average():
+    start = Trainer(small(ttur=True), torch.device("cpu"))
+    rates = {name: o.param_groups[0]["lr"] for name, o in start.optimizers.items()}
+    assert rates["d"] == 4 * rates["g"] and start.optimizers["g"].defaults["betas"] == small().betas
+    assert all(torch.equal(a, b) for a, b in zip(start.average.parameters(), start.model.parameters()))
+    assert Trainer(small(weights=dict(adversarial=0.)), torch.device("cpu")).judge is None
+
+
+def test_terms_with_weight_zero_are_not_computed_and_unpaired_records_teach_no_pixels():
+    record = make_source(small()).batch(range(2))
+    everything = Trainer(small(size=(32, 32), vgg_width=4, weights=dict.fromkeys(PAPER_WEIGHTS, 1.)), torch.device("cpu"))
+    def terms_of(trainer, record):
+        condition = one_hot(record["labels"], 7)
+        return trainer.generator_terms(record, condition, trainer.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], 7)))
+    terms = terms_of(everything, record)
+    assert terms.keys() == PAPER_WEIGHTS.keys() and all(v.isfinite() and v.ndim == 0 for v in terms.values())
+    assert terms_of(Trainer(small(weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=1.)), torch.device("cpu")), record).keys() == {"warp"}
+    strangers = terms_of(everything, record | dict(paired=torch.zeros(2, dtype=torch.bool)))
+    assert strangers["warp"] == strangers["pixel"] == strangers["match"] == 0 and "vgg" not in strangers and strangers["feature"] == terms["feature"]
+
+
+def test_each_player_moves_only_itself_and_the_average_follows():
+    def parts_of(trainer): return {name: [v.detach().clone() for v in net.parameters()] for name, net in trainer.parts().items()}
+    def moved(before, after): return {name for name in before if any(not torch.equal(a, b) for a, b in zip(before[name], after[name]))}
+    duel = Trainer(small(), torch.device("cpu"))
+    record = make_source(small()).batch(range(2))
+    condition = one_hot(record["labels"], 7)
+    stages = [parts_of(duel)]
+    found = duel.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], 7))
+    duel.update("g", sum(duel.judged_terms(condition, found.picture, record["picture"]).values()), duel.model); stages.append(parts_of(duel))
+    duel.judge_step(condition, record["picture"], found.picture.detach()); stages.append(parts_of(duel))
+    duel.follow(); stages.append(parts_of(duel))
+    assert [moved(a, b) for a, b in zip(stages, stages[1:])] == [{"model"}, {"judge"}, {"average"}]
+    for a, old, new in zip(stages[3]["average"], stages[0]["model"], stages[3]["model"]): torch.testing.assert_close(a, .1 * old + .9 * new)
+
+
+def test_the_state_holds_networks_and_moments_as_copies():
+    held = Trainer(small(), torch.device("cpu"))
+    assert {name.split(".")[0] for name in held.state()} == {"model", "average", "judge"}
+    held.step(make_source(small()).batch(range(2)))
+    state = held.state()
+    assert {name.split(".")[0] for name in state} == {"model", "average", "judge", "optimizer"}
+    held.step(make_source(small()).batch(range(2, 4)))
+    later = held.state()
+    assert later.keys() == state.keys() and any(not torch.equal(v, state[k]) for k, v in later.items())
+
+
+def test_a_step_that_is_not_finite_leaves_no_trace_and_the_fifth_in_a_row_ends_the_run():
+    victim = Trainer(small(), torch.device("cpu"))
+    ill = Changed(make_source(small()), broken(lambda i: i >= 2))
+    assert victim.step(ill.batch([0, 1]))["gradient"].isfinite()
+    before = victim.state()
+    for i in range(4): assert victim.step(ill.batch([2, 3])) == {} and victim.skipped == i + 1
+    touched = [k for k, v in victim.state().items() if not torch.equal(v, before[k])]
+    assert all("parametrizations" in k for k in touched), touched   # the judge's estimate of its singular vectors may go on
+    try: victim.step(ill.batch([2, 3]))
+    except RabitError as e: assert "5 steps running" in str(e) and "lower lr" in str(e) and "pixel" in str(e)
+    else: raise AssertionError("a run without finite numbers went on")
+
+
+def test_an_entropy_at_its_ceiling_is_noticed():
+    assert all_alike([2., math.log(48), math.log(48)], 48) and not all_alike([math.log(48)], 48)
+    assert not all_alike([math.log(48), 3.], 48) and not all_alike([0., 0.], 1)
+
+
+def test_a_restored_trainer_takes_the_same_step_bit_by_bit():
+    source, left, right = make_source(small()), Trainer(small(), torch.device("cpu")), Trainer(small(seed=5), torch.device("cpu"))
+    for i in range(2): left.step(source.batch([2 * i, 2 * i + 1]))
+    right.config = left.config
+    right.restore(left.state(), left.done)
+    for trainer in (left, right): trainer.step(source.batch([4, 5]))
+    one, two = left.state(), right.state()
+    assert right.done == 3 and one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+
+
+def test_a_saved_run_comes_back_whole_and_what_is_not_one_is_refused():
+    with TemporaryDirectory() as folder:
+        saved = Trainer(small(), torch.device("cpu"))
+        saved.step(make_source(small()).batch(range(2)))
+        save_state(saved, folder)
+        assert sorted(p.name for p in Path(folder).iterdir()) == ["README.md", "config.json", "model.safetensors", "state.safetensors", "train.json"]
+        assert "steps: 1 of 6" in (Path(folder) / "README.md").read_text() == model_card(saved)
+        assert TrainConfig(**json.loads((Path(folder) / "train.json").read_text())) == saved.config
+        loaded = load_state(folder, torch.device("cpu"), steps=9)
+        one, two = saved.state(), loaded.state()
+        assert loaded.done == 1 and loaded.config.steps == 9 and one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+        path = Path(folder) / "state.safetensors"
+        for ruin, word in ((lambda: path.write_bytes(path.read_bytes()[:-100]), "cut short"), (lambda: save_file(saved.state(), path), "no run"), (path.unlink, "missing")):
+            ruin()
+            try: load_state(folder, torch.device("cpu"))
+            except RabitError as e: assert word in str(e) and str(path) in str(e), e
+            else: raise AssertionError("a broken state was taken")
+
+
+def test_a_log_line_holds_means_and_counts_skipped_steps():
+    with TemporaryDirectory() as folder:
+        walker = Trainer(small(), torch.device("cpu"))
+        row = log_row(walker, [dict(warp=torch.tensor(1.)), {}, dict(warp=torch.tensor(2.), vgg=torch.tensor(4.))], 1.23456)
+        assert row == dict(step=0, seconds=1.235, skipped=1, warp=1.5, vgg=4.)
+        write_log(folder, [row, row])
+        with open(Path(folder) / "log.jsonl", "a") as f: f.write('{"step": 7, "war')
+        assert read_log(folder) == [row, row] and read_log(Path(folder) / "nowhere") == []
+
+
+def test_a_sample_sheet_has_a_row_per_record_and_the_collapse_of_its_pictures():
+    with TemporaryDirectory() as folder:
+        painter, four = Trainer(small(), torch.device("cpu")), make_source(small()).batch(range(4))
+        rows, titles = sample_rows(painter.average, four, 7)
+        assert len(rows) == 4 and titles == ["condition", "exemplar", "warped", "confidence", "output", "target"] and torch.equal(rows[2][5], four["picture"][2])
+        assert 0 < draw_samples(painter, four, folder) < 1 and (Path(folder) / "samples" / "000000.png").exists()
+
+
+def test_folders_that_are_taken_or_cannot_be_written_are_refused_and_logs_are_cut_back():
+    with TemporaryDirectory() as folder:
+        run, file = Path(folder) / "run", Path(folder) / "file"
+        open_run(run, None)
+        write_log(run, [dict(step=s) for s in (2, 4, 6)])
+        open_run(run, 4)
+        assert read_log(run) == [dict(step=2), dict(step=4)] and (run / "samples").is_dir()
+        (run / "model.safetensors").touch(); file.touch()
+        for out, word in ((run, "holds a run already"), (file / "run", "cannot be written")):
+            try: open_run(out, None)
+            except RabitError as e: assert word in str(e) and str(out) in str(e)
+            else: raise AssertionError(f"{out} was taken")
+        assert len(read_log(run)) == 2
+
+
+def test_the_first_interrupt_waits_and_the_second_does_not():
+    finished, before = [], signal.getsignal(signal.SIGINT)
+    try:
+        with gentle_interrupt() as asked, redirect_stderr(io.StringIO()) as said:
+            assert not asked.is_set()
+            signal.raise_signal(signal.SIGINT); finished.append("a step")
+            assert asked.is_set() and "again" in said.getvalue()
+            signal.raise_signal(signal.SIGINT); finished.append("another")
+    except KeyboardInterrupt: finished.append("interrupted")
+    assert finished == ["a step", "interrupted"] and signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_refused():
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        try: train(small(classes=5), out, device="cpu", progress=False)
+        except RabitError as e: assert "7 classes" in str(e) and not out.exists()
+        else: raise AssertionError("seven classes fitted into five")
+        model = train(small(steps=3, log_every=2, sample_every=2, weights=dict(adversarial=0.)), out, device="cpu", progress=False)
+        assert [row["step"] for row in read_log(out)] == [2, 2, 3, 3] and [row["skipped"] for row in read_log(out)[::2]] == [0, 0]
+        assert {"seconds", "warp", "match", "entropy", "gradient"} <= read_log(out)[0].keys() and 0 < read_log(out)[1]["collapse"] < 1
+        assert sorted(p.name for p in (out / "samples").iterdir()) == ["000002.png", "000003.png"]
+        back = Translator.from_pretrained(out)
+        assert all(torch.equal(v, model.state_dict()[k]) for k, v in back.state_dict().items())
+        before = (out / "state.safetensors").read_bytes()
+        with redirect_stderr(io.StringIO()) as said: train(None, out, device="cpu", progress=False)
+        assert "done its 3 steps" in said.getvalue()
+        try: train(small(), out, device="cpu", progress=False)
+        except RabitError as e: assert "holds a run already" in str(e) and (out / "state.safetensors").read_bytes() == before
+        else: raise AssertionError("a run was overwritten")
+
+
+def test_an_interrupted_and_resumed_run_equals_one_that_never_stopped():
+    with TemporaryDirectory() as folder:
+        whole, halved, config = Path(folder) / "whole", Path(folder) / "halved", small(steps=8, save_every=3)
+        train(config, whole, device="cpu", progress=False)
+        def press(indices, record):
+            if indices[0] == 10: os.kill(os.getpid(), signal.SIGINT)                 # the sixth batch
+            return record
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said): train(config, halved, device="cpu", progress=False, source=Changed(make_source(config), press))
+        except KeyboardInterrupt: pass
+        else: raise AssertionError("Ctrl-C went unheard")
+        stopped = load_state(halved, torch.device("cpu")).done
+        assert 0 < stopped < 8 and f"--resume {halved}" in said.getvalue() and f"step {stopped} of 8" in said.getvalue()
+        train(None, halved, device="cpu", progress=False)
+        one, two = (load_file(out / "state.safetensors") for out in (whole, halved))
+        assert one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+        assert (whole / "model.safetensors").read_bytes() == (halved / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_dies_leaves_its_last_save():
+    with TemporaryDirectory() as folder:
+        config, source = small(steps=20, save_every=2, log_every=1), make_source(small())
+        try: train(config, folder, device="cpu", progress=False, source=Changed(source, broken(lambda i: i == 2 or i >= 6)))
+        except RabitError as e: assert "up to step 8" in str(e)
+        else: raise AssertionError("NaN went unnoticed")
+        survivor = load_state(folder, torch.device("cpu"))
+        assert survivor.done in (4, 6) and all(v.isfinite().all() for v in survivor.state().values())
+        assert [row["skipped"] for row in read_log(folder)] == [0, 1, 0, 1, 1, 1, 1]
+        assert survivor.step(source.batch([0, 1]))["gradient"].isfinite()
+
+
+def test_a_run_whose_features_are_all_alike_says_so_once():
+    with TemporaryDirectory() as folder:
+        alike = small(steps=20, log_every=2, weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=3., feature=6000.), model=dict(position="none"))
+        with redirect_stderr(io.StringIO()) as said: train(alike, folder, device="cpu", progress=False)
+        assert said.getvalue().count("all features look alike") == 1 and "6000" in said.getvalue()
+
+
+@pytest.mark.gpu
+def test_a_few_steps_on_a_gpu_can_be_continued_on_the_cpu():
+    if torch.cuda.is_available():
+        with TemporaryDirectory() as folder:
+            train(small(steps=4, save_every=2), folder, device="cuda", progress=False)
+            assert read_log(folder)[-1]["gradient"] > 0 and all(v.isfinite().all() for v in load_state(folder, torch.device("cpu")).state().values())
+            train(None, folder, steps=6, device="cpu", progress=False)
+            assert load_state(folder, torch.device("cuda")).done == 6
+    else: print("no GPU here: nothing was shown")
