@@ -608,7 +608,8 @@ def prefetch(source, # anything with .batch(indices, device)
         with torch.no_grad(): return source.batch(range(step * batch, (step + 1) * batch), device)
     if workers == 0:
         while True: yield start, make(start); start += 1
-    pool, waiting = ThreadPoolExecutor(workers, "rabit-data"), deque()
+    pool = ThreadPoolExecutor(workers, "rabit-data", lambda: torch.set_num_threads(1))  # more would fight with the training for the cores
+    waiting = deque()
     try:
         while True:
             while len(waiting) <= workers: waiting.append((start, pool.submit(make, start))); start += 1
