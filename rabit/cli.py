@@ -103,10 +103,15 @@ def add_data(p:Parser):
     "The options of every command that reads data"
     p.add_argument("--data", default="street", help="'street' (built-in scenes) or a folder with images/ and labels/ (default street)")
     p.add_argument("--split", help="part of the folder, such as train or val")
+    p.add_argument("--exemplars", type=Path, metavar="LIST", help="which exemplar each picture of the folder gets, as rabit_retrieve writes it (default: any of another sequence)")
 
 def check_data(args):
     "Refuse data that is neither built in nor a folder"
     check(args.data == "street" or Path(args.data).is_dir(), f"--data {args.data}: no such folder, and 'street' is the only built-in world")
+    check(args.seed is None or args.seed >= 0, f"--seed {args.seed} does not fit; 0 or more is needed")
+    if args.data != "street": return
+    odd = [name for name in ("split", "exemplars", "self_share") if getattr(args, name, None) is not None]
+    check(not odd, f"--{', --'.join(odd).replace('_', '-')} is for folders, and --data is street")
 
 # %% ../nbs/16_cli.ipynb #89636276
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -184,9 +189,11 @@ def train_config(args):  # → `TrainConfig`
     "What `rabit_train`'s options say, on top of their preset"
     check_data(args)
     check(args.data == "street" or args.classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
-    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "seed", "lr", "self_share", "save_every", "split")} | dict(vgg_weights=args.vgg)
+    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "seed", "lr", "self_share", "save_every", "split")}
+    given |= dict(vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
-    return preset(args.preset, data=args.data, classes=args.classes or len(STREET_CLASSES), weights=dict(args.weight), **given)
+    data = "street" if args.data == "street" else str(Path(args.data).resolve())  # so that --resume works from anywhere
+    return preset(args.preset, data=data, classes=args.classes or len(STREET_CLASSES), weights=dict(args.weight), **given)
 
 # %% ../nbs/16_cli.ipynb #fa306192
 @command
@@ -220,7 +227,7 @@ def rabit_eval(argv=None):
     if args.json: check_output(args.json, (".json",))
     model, street = load_weights(args), args.data == "street"
     classes, size = model.config["classes"], tuple(model.config["size"])
-    source = SceneSource("street", args.seed, size) if street else FolderSource(args.data, classes, size, args.split, self_share=0., seed=args.seed, augment=False)
+    source = SceneSource("street", args.seed, size) if street else FolderSource(args.data, classes, size, args.split, 0., args.seed, args.exemplars, augment=False)
     check(source.classes == classes, f"the weights {args.weights} know {classes} classes, the data has {source.classes}")
     count = args.count if street else min(args.count, len(source))
     results = evaluate(model, source, count, device=model.device, name=str(args.weights), baselines=street)

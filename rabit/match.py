@@ -101,7 +101,8 @@ def warp(self:Match,
     "Bring exemplar values to the query; a finer map moves as r×r' patches"
     r = _ratio(v.shape[-2:], self.key_size, "exemplar's")
     tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
-    out = self.weights.to(v.dtype) @ self._candidates(tokens)                  # (b, g, p, r·r'·c)
+    with torch.autocast(v.device.type, enabled=False):
+        out = self.weights.to(v.dtype) @ self._candidates(tokens)              # (b, g, p, r·r'·c)
     return _from_patches(from_blocks(out, self.query_size, self.block), r)
 
 # %% ../nbs/03_match.ipynb #c58f855d
@@ -166,5 +167,6 @@ def back(self:Match,
 )->Tensor:     # (b, c, hk·r, wk·r') on the exemplar; 0 where nothing arrives
     "Send query values back along the same weights, averaged by what arrives (the cycle)"
     r = _ratio(v.shape[-2:], self.query_size, "query's")
-    sent = self.weights.to(v.dtype).transpose(2, 3) @ to_blocks(_to_patches(v, r), self.block)        # (b, g, q, r·r'·c)
+    with torch.autocast(v.device.type, enabled=False):
+        sent = self.weights.to(v.dtype).transpose(2, 3) @ to_blocks(_to_patches(v, r), self.block)    # (b, g, q, r·r'·c)
     return _from_patches(self._scatter(sent) / self.reach().to(v.dtype).clamp_min(1e-6), r)

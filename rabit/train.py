@@ -43,6 +43,7 @@ class TrainConfig:
     classes:int = 7           # label ids 0 … classes-1
     size:tuple = (64, 64)     # (h, w) of the pictures: multiples of 8, at least 16
     split:str|None = None     # of a folder
+    exemplars:str|None = None # list of exemplars for a folder (`rabit_retrieve` writes one); None: any picture of another sequence
     self_share:float = .3     # of a folder's records: how many are pseudo pairs (the picture itself, moved)
     model:dict = field(default_factory=dict)    # arguments of the builder
     builder:str = "rabit.model.rabit"           # which system
@@ -75,10 +76,13 @@ def check_config(
     "Refuse what no run could use"
     odd, side = sorted(config.weights.keys() - PAPER_WEIGHTS.keys()), Translator.multiple
     check(not odd, f"{odd} are no terms of the loss: {', '.join(PAPER_WEIGHTS)} are")
-    check(any(config.weights.values()), "every term of the loss has weight 0; at least one must have more")
+    wrong = {name: w for name, w in config.weights.items() if not 0 <= w < math.inf}
+    check(not wrong, f"weights {wrong} do not fit: finite numbers of 0 or more are needed")
+    check(any(config.weights.get(name) for name in config.weights.keys() - {"matching"}), "every term of the loss has weight 0 (matching needs adversarial); at least one must have more")
     config.weights, config.size, config.betas = dict.fromkeys(PAPER_WEIGHTS, 0.) | config.weights, tuple(config.size), tuple(config.betas)
     check(len(config.size) == 2 and all(s >= 2 * side and s % side == 0 for s in config.size),
           f"size {'x'.join(map(str, config.size[::-1]))} (width x height) does not fit: multiples of {side}, at least {2 * side}, are needed")
+    check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
     for name in ("classes", "steps", "batch", "log_every", "sample_every", "save_every", "match_tokens"):
         check(getattr(config, name) >= 1, f"{name} = {getattr(config, name)} does not fit: at least 1 is needed")
     check(config.lr > 0 and config.clip > 0 and config.temperature > 0 and 0 <= config.ema < 1,
@@ -118,7 +122,7 @@ def make_source(
     "The data that a configuration names"
     seed = config.seed if seed is None else seed
     if config.data == "street": return SceneSource(config.data, seed, config.size)
-    return FolderSource(config.data, config.classes, config.size, config.split, config.self_share, seed)
+    return FolderSource(config.data, config.classes, config.size, config.split, config.self_share, seed, config.exemplars)
 
 # %% ../nbs/15_train.ipynb #746f0281
 def rate(
@@ -293,12 +297,13 @@ def step(self:Trainer,
     values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
     values["gradient"], self.candidates = self.update("g", total, self.model), found.match.weights.shape[-1]
     odd = [name for name, value in values.items() if not value.isfinite()]
+    if not odd and self.judge is not None:
+        values["judge"] = self.judge_step(condition, record["picture"], found.picture.detach())
+        odd = [] if values["judge"].isfinite() else ["judge"]
     self.skipped = self.skipped + 1 if odd else 0
     check(self.skipped < 5, f"the loss was not finite in 5 steps running, up to step {self.done + 1} ({', '.join(odd)}): a lower lr than {self.config.lr:g} may help, "
                             "or a look at the data; the last save is as it was")
-    if not odd:
-        if self.judge is not None: values["judge"] = self.judge_step(condition, record["picture"], found.picture.detach())
-        self.follow()
+    if not odd: self.follow()
     self.done += 1
     return {} if odd else values
 

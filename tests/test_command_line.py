@@ -182,6 +182,10 @@ TRAIN = "rabit_train --preset tiny --steps 2 --device cpu --out new "
     ("--data mine --classes 7 --self-share 2", ["self_share=2"]),
     ("--weight mach=1", ["mach", "match"]),
     ("--weight match", ["'match'", "NAME=NUMBER"]),
+    ("--weight match=nan", ["nan", "finite"]),
+    ("--seed -1", ["-1", "0 or more"]),
+    ("--split val", ["--split", "folders"]),
+    ("--data mine --classes 7 --exemplars nowhere.json", ["nowhere.json"]),
     ("--classes 5", ["7 classes", "--classes 7"]),
     ("--size 70x50", ["70x50", "multiples of 8"]),
     ("--steps 0", ["'0'", "at least 1"]),
@@ -255,6 +259,8 @@ def test_a_folder_is_trained_on_measured_and_translated_with(made, tmp_path, mon
     assert "run" in (tmp_path / "scores.json").read_text()
     cli.rabit_retrieve(f"{made / 'mine'} --classes 7 -k 2".split())
     assert (tmp_path / "pairs.json").read_text().count("walk0_0") > 1
+    cli.rabit_train(f"--data {made / 'mine'} --classes 7 --size 32x24 --preset tiny --steps 1 --device cpu --exemplars pairs.json --out paired".split())
+    assert '"exemplars": ' + f'"{tmp_path / "pairs.json"}"' in (tmp_path / "paired" / "train.json").read_text()
 
 
 def test_a_process_ends_in_one_line_and_code_2(home):
