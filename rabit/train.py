@@ -89,13 +89,13 @@ def check_config(
           f"lr = {config.lr}, clip = {config.clip}, temperature = {config.temperature}, ema = {config.ema}: the first three must be above 0, the last in [0, 1)")
 
 # %% ../nbs/15_train.ipynb #8e7126ff
-SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.05, warp=6., mask=.3, adversarial=.05, matching=.05,
+SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.004, warp=6., mask=.3, adversarial=.05, matching=.05,
                      pixel=1., parse=.1, match=.5)  # few steps, random VGG features: matching first
 
 PRESETS = dict(
     tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
               model=dict(width=8, features=24, eps=.1, temperature=.03), log_every=10, sample_every=30, save_every=30),
-    demo=dict(steps=560, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
+    demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
               model=dict(width=16, features=48, stride=1, block=8, eps=.1, temperature=.03), match_tokens=128),
     base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=4), log_every=100, sample_every=1000, save_every=1000),
 )
@@ -207,7 +207,7 @@ def vgg_terms(self:Trainer, y, picture, exemplar, paired)->dict:
     if w["vgg"] and paired.any(): terms["vgg"] = feature_matching([f[paired] for f in ys], [f[paired] for f in xs], VGG_WEIGHTS)
     if w["contextual"]:
         zs = self.vgg(exemplar)
-        terms["contextual"] = sum(k * contextual_loss(ys[i], zs[i]) for i, k in ((1, 2.), (2, 4.), (3, 8.))) / 14
+        terms["contextual"] = sum(k * contextual_loss(ys[i], zs[i]) for i, k in ((2, 2.), (3, 4.), (4, 8.)))
     return terms
 
 # %% ../nbs/15_train.ipynb #3e6b3360
