@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import UNKNOWN, RabitError, check
+from .core import UNKNOWN, RabitError, check, pixel_grid
 from .scenes import STREET_CLASSES, street_pairs
 
 # %% ../nbs/12_data.ipynb #78abc359
@@ -297,8 +297,7 @@ def pull(points:Tensor, # (..., 2) x, y of exemplar pixels
 # %% ../nbs/12_data.ipynb #b34f387f
 def _pixels(size:tuple[int, int]) -> Tensor:
     "(h, w, 2) x, y of every pixel, in float64."
-    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in size), indexing="ij")
-    return torch.stack([x, y], -1)
+    return pixel_grid(size)[0].permute(1, 2, 0).double()
 
 def _sample(x:Tensor, points:Tensor, mode:str) -> Tensor:
     "(c, h, w) read at (H, W, 2) pixel points; beyond the border the picture is mirrored."

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import check
+from .core import check, pixel_grid
 
 # %% ../nbs/02_scenes.ipynb #6954162b
 STREET_CLASSES = ("sky", "building", "ground", "road", "fence", "tree", "car")
@@ -456,19 +456,13 @@ def match_errors(position:Tensor, # (b, 2, h, w) predicted x, y in exemplar pixe
     return dict(epe=_mean(far, visible), pck=_mean(near, visible), pck_things=_mean(near, visible & thing),
                 right_instance=_right_instance(position, record), warp_l1=_mean(warp, visible), per_class=per)
 
-# %% ../nbs/02_scenes.ipynb #42b6524d
-def _pixels(size, device):
-    "x, y of every pixel: (2, h, w) float."
-    y, x = torch.meshgrid(*(torch.arange(n, device=device).float() for n in size), indexing="ij")
-    return torch.stack([x, y])
-
 # %% ../nbs/02_scenes.ipynb #fd486fe4
 def same_position(record:dict # a record
                  ) -> Tensor: # (b, 2, h, w) x, y in exemplar pixels
     "Match every pixel to the same place of the exemplar."
     (b, h, w), (H, W) = record["labels"].shape, record["exemplar_labels"].shape[-2:]
     scale = torch.tensor([W / w, H / h], device=record["labels"].device).view(2, 1, 1)
-    return ((_pixels((h, w), scale.device) + .5) * scale - .5).expand(b, -1, -1, -1)
+    return ((pixel_grid((h, w), scale.device) + .5) * scale - .5).expand(b, -1, -1, -1)
 
 # %% ../nbs/02_scenes.ipynb #df3357d5
 def random_of_class(record:dict, # a record
@@ -494,7 +488,7 @@ def nearest_of_class(record:dict, # a record
                     ) -> Tensor: # (b, 2, h, w) x, y in exemplar pixels
     "Match every pixel to the exemplar pixel of its class whose coordinates are nearest (any class, where the exemplar lacks it)."
     labels, there = record["labels"], record["exemplar_labels"]
-    unit = lambda size: (_pixels(size, labels.device) + .5) / torch.tensor([size[1], size[0]], device=labels.device).view(2, 1, 1)
+    unit = lambda size: (pixel_grid(size, labels.device) + .5) / torch.tensor([size[1], size[0]], device=labels.device).view(2, 1, 1)
     coords = unit(labels.shape[1:]).expand(len(labels), -1, -1, -1) if coords is None else coords
     exemplar_coords = unit(there.shape[1:]).expand(len(labels), -1, -1, -1) if exemplar_coords is None else exemplar_coords
     found = [_nearest(*one, chunk) for one in zip(coords.flatten(2).mT, exemplar_coords.flatten(2).mT, labels.flatten(1), there.flatten(1))]

@@ -353,10 +353,8 @@ def save_state(
 ):
     "Write state.safetensors (to go on from), the averaged model (to use) and train.json (how it was made), each whole or not at all"
     out, config = Path(out), json.dumps(asdict(trainer.config), indent=1)
-    try:
-        write_whole(out / "state.safetensors", lambda path: save_file(trainer.state(), path, dict(done=str(trainer.done), config=config)))
-        write_whole(out / "train.json", lambda path: path.write_text(config))
-    except OSError as e: raise RabitError(f"{out} cannot be written ({e.strerror or e}); a folder where you may write, with room, is needed") from None
+    write_whole(out / "state.safetensors", lambda path: save_file(trainer.state(), path, dict(done=str(trainer.done), config=config)))
+    write_whole(out / "train.json", lambda path: path.write_text(config))
     trainer.average.save_pretrained(out, model_card(trainer))
 
 # %% ../nbs/15_train.ipynb #f67f8ade
