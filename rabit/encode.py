@@ -40,21 +40,21 @@ class ResBlock(nn.Module):
 
 # %% ../nbs/07_encode.ipynb #3d4b1186
 class FeatureNet(nn.Module):
-    "A small U-Net: context down to 1/8 of the size, features at 1/2 or at full size"
+    "A small U-Net: context down to 1/8 of the size, features there or at a finer size"
     def __init__(self,
         c_in:tuple, # channels in, one entry for each domain
         c_out:int,  # feature channels
         width:int,  # channels at full size; doubled, tripled and quadrupled below
-        stride:int=2,  # pixels on a side of one feature: 1 or 2
+        stride:int=2,  # pixels on a side of one feature: 1, 2, 4 or 8
     ):
         super().__init__()
-        check(stride in (1, 2), f"stride = {stride} does not fit: a feature stands for 1 or 2 pixels on a side")
-        w = [width, 2 * width, 3 * width, 4 * width]
+        check(stride in (1, 2, 4, 8), f"stride = {stride} does not fit: a feature stands for 1, 2, 4 or 8 pixels on a side")
+        w, level = [width, 2 * width, 3 * width, 4 * width], stride.bit_length() - 1
         self.stems = nn.ModuleList(conv(c, w[0]) for c in c_in)
         self.down = nn.ModuleList(nn.Sequential(nn.SiLU(), conv(a, b, 2), ResBlock(b)) for a, b in zip(w, w[1:]))
         self.middle = nn.Sequential(ResBlock(w[3]), ResBlock(w[3]))
-        self.up = nn.ModuleList(nn.Sequential(conv(a + b, b), ResBlock(b)) for a, b in zip(w[:stride - 1:-1], w[-2::-1]))
-        self.head = nn.Sequential(nn.GroupNorm(1, w[stride - 1]), nn.SiLU(), conv(w[stride - 1], c_out, size=1))
+        self.up = nn.ModuleList(nn.Sequential(conv(a + b, b), ResBlock(b)) for a, b in zip(w[:level:-1], w[-2::-1]))
+        self.head = nn.Sequential(nn.GroupNorm(1, w[level]), nn.SiLU(), conv(w[level], c_out, size=1))
     def forward(self,
         x:Tensor,   # (b, c_in[stem], h, w)
         stem:int=0, # which domain x comes from
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         position:str="semantic",  # "semantic" (for label maps), "coord" (one frame), "none"
         frame:str="box",  # of the semantic position: "box" or "centroid" (the paper's)
         bands:int=2,      # frequencies of the position
-        stride:int=2,     # pixels on a side of one token: 1 or 2
+        stride:int=2,     # pixels on a side of one token: 1, 2, 4 or 8
     ):
         super().__init__()
         check(position in ("semantic", "coord", "none"), f"position = {position!r} is not known: 'semantic', 'coord' and 'none' are")

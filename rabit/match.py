@@ -21,9 +21,10 @@ class Match:
         key_size:tuple,     # (h, w) of the exemplar grid
         block:tuple,        # (sh, sw) queries of a group: the whole grid (dense), a block (bi-level), (1, 1) (per token)
         peak:Tensor|None=None,  # (b, 1, h, w) best similarity of each query token, before any softmax
+        coarser:tuple=(),  # matches on coarser grids that led to this one, coarsest first (systems that search from coarse to fine)
     ):
         self.weights, self.index, self.peak = _without_padding(weights, query_size, block), index, peak
-        self.query_size, self.key_size, self.block = tuple(query_size), tuple(key_size), tuple(block)
+        self.query_size, self.key_size, self.block, self.coarser = tuple(query_size), tuple(key_size), tuple(block), tuple(coarser)
 
 # %% ../nbs/03_match.ipynb #9ac4cddd
 def _without_padding(weights, size, block):

@@ -51,6 +51,7 @@ def rank_blocks(
     block:int=4,   # side of a block, in tokens
     k:int=3,       # blocks kept
     eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
+    topk:str="soft",  # what the indicators are: "soft"; "straight", 0 and 1 with the soft ones' gradient; "hard", 0 and 1 without any
 )->Ranking:
     "Compare block means by cosine and choose k of them, with a gradient (RABIT, section 3.1)"
     check_pair(query, key)
@@ -58,10 +59,15 @@ def rank_blocks(
     blocks = math.prod(grid_of(key.shape[-2:], (block, block)))
     check(1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's {tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
                             f"so k must lie between 1 and {blocks}")
+    check(topk in ("soft", "straight", "hard"), f"topk = {topk!r} is not known: 'soft', 'straight' and 'hard' are")
     q, z = (unit(block_means(x, (block, block)).transpose(1, 2)) for x in (query, key))       # (b, c, g), (b, c, gk)
     scores = q.transpose(1, 2) @ z
     spread = scores.detach().std(-1, keepdim=True, unbiased=False).clamp_min(1e-4)
-    return Ranking(scores, soft_topk(scores / spread, k, eps), scores.topk(k, -1).indices)
+    chosen = scores.topk(k, -1).indices
+    if topk == "hard": return Ranking(scores, torch.zeros_like(scores).scatter(-1, chosen, 1.), chosen)
+    soft = soft_topk(scores / spread, k, eps)
+    if topk == "straight": soft = torch.zeros_like(scores).scatter(-1, chosen, 1.) + soft - soft.detach()
+    return Ranking(scores, soft, chosen)
 
 # %% ../nbs/05_ranking.ipynb #8d3c1dbb
 def attend_blocks(
@@ -92,9 +98,10 @@ def bilevel_match(
     k:int=3,       # exemplar blocks kept for each query block
     eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
     temperature:float=0.05,  # of the softmax over tokens, > 0
+    topk:str="soft",  # see `rank_blocks`
 )->Match:          # g·g' + n·k·p scores are made, never n·m
     "Rank blocks, then attend inside the chosen ones (RABIT, section 3.1)"
-    return attend_blocks(query, key, rank_blocks(query, key, block, k, eps), block, temperature)
+    return attend_blocks(query, key, rank_blocks(query, key, block, k, eps, topk), block, temperature)
 
 # %% ../nbs/05_ranking.ipynb #e9a674eb
 def best_block(

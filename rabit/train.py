@@ -32,8 +32,8 @@ from .model import Translator, build, load_whole, read_weights, write_whole
 from .show import save_sheet
 
 # %% ../nbs/15_train.ipynb #b3123ba4
-# what each term of the generator's loss is multiplied by: the authors' scripts; pixel, parse and match are ours
-PAPER_WEIGHTS = dict(cycle=1., feature=10., perceptual=.001, vgg=10., contextual=1., warp=100., mask=100., adversarial=10., matching=10., pixel=0., parse=1., match=0.)
+# what each term of the generator's loss is multiplied by: the authors' scripts; pixel, parse and match are ours; own is what a system has for itself
+PAPER_WEIGHTS = dict(cycle=1., feature=10., perceptual=.001, vgg=10., contextual=1., warp=100., mask=100., adversarial=10., matching=10., pixel=0., parse=1., match=0., own=1.)
 
 # %% ../nbs/15_train.ipynb #0ace5253
 @dataclass
@@ -90,7 +90,7 @@ def check_config(
 
 # %% ../nbs/15_train.ipynb #8e7126ff
 SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.004, warp=6., mask=.3, adversarial=.05, matching=.05,
-                     pixel=1., parse=.1, match=.5)  # few steps, random VGG features: matching first
+                     pixel=1., parse=.1, match=.5, own=1.)  # few steps, random VGG features: matching first
 
 PRESETS = dict(
     tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
@@ -105,11 +105,12 @@ def preset(
     name:str,     # "tiny" (seconds), "demo" (minutes on two cores), "base" (256², the paper's widths)
     **changes,    # fields of `TrainConfig` to set; `model` and `weights` are merged entry by entry
 )->TrainConfig:
-    "A named configuration, with changes"
+    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it"
     check(name in PRESETS, f"preset {name!r} is not known: {', '.join(PRESETS)} are")
     known = {f.name for f in fields(TrainConfig)}
     check(changes.keys() <= known, f"{sorted(changes.keys() - known)} are no fields of a run's configuration: {', '.join(sorted(known))} are")
     start = TrainConfig(**deepcopy(PRESETS[name]))
+    if changes.get("builder", start.builder) != start.builder: start.model = {k: start.model[k] for k in ("width", "features") if k in start.model}
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(start, part) | changes[part]
     return replace(start, **changes)
@@ -190,6 +191,7 @@ def generator_terms(self:Trainer,
     if w["mask"]: terms["mask"] = mask_loss(found.match.warp(one_hot(record["exemplar_labels"], config.classes)), record["labels"])
     if w["parse"] and found.exemplar_labels is not None:
         terms["parse"] = F.cross_entropy(found.exemplar_labels.float(), record["exemplar_labels"], ignore_index=UNKNOWN)
+    if w["own"] and (own := self.model.own_loss(found, record)) is not None: terms["own"] = own
     if w["match"]:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + self.done)
         terms["match"] = match_loss(found.query, found.key, record["position"], seen, exemplar.shape[-2:], config.temperature, config.match_tokens, draw)

@@ -6,6 +6,7 @@ from contextlib import redirect_stderr
 from contextlib import redirect_stdout
 from pathlib import Path
 from rabit.cli import above_zero
+from rabit.cli import argument_of
 from rabit.cli import check_output
 from rabit.cli import command
 from rabit.cli import fresh_folder
@@ -42,6 +43,15 @@ def test_a_command_ends_in_one_line_and_its_exit_code():
     try: call(bug)
     except ZeroDivisionError: pass
     else: raise AssertionError("a bug was hidden")
+
+
+def test_arguments_of_builders_are_numbers_or_text():
+    assert argument_of("k=5") == ("k", 5) and argument_of("eps=.5") == ("eps", .5)
+    assert argument_of("position=coord") == ("position", "coord")
+    for text in ("k", "=5"):
+        try: argument_of(text); said = ""
+        except ArgumentTypeError as e: said = str(e)
+        assert repr(text) in said and "k=5" in said
 
 
 def test_arguments_are_read_and_refused_with_a_reason():

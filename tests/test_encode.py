@@ -54,9 +54,10 @@ def test_features_have_the_size_that_the_stride_says():
     assert FeatureNet((3, 7), 5, 4)(torch.randn(1, 7, 10, 6), stem=1).shape == (1, 5, 5, 3)
     flat = FeatureNet((3,), 5, 4)(torch.ones(1, 3, 24, 40))
     assert flat.flatten(2).std(-1).max() < 1e-5
-    try: FeatureNet((3,), 5, 4, stride=4); message = ""
+    for stride in (4, 8): assert FeatureNet((3,), 5, 4, stride)(torch.randn(2, 3, 24, 40)).shape == (2, 5, 24 // stride, 40 // stride)
+    try: FeatureNet((3,), 5, 4, stride=3); message = ""
     except ValueError as e: message = str(e)
-    assert "stride = 4" in message and "1 or 2" in message
+    assert "stride = 3" in message and "1, 2, 4 or 8" in message
 
 
 def test_three_ways_to_encode_the_position():
@@ -90,7 +91,7 @@ def test_the_balance_weighs_content_against_place():
 
 
 def test_condition_and_exemplar_may_differ_in_size():
-    for stride in (1, 2):
+    for stride in (1, 2, 4, 8):
         encoder = Encoder(3, width=4, features=8, stride=stride)
         found = encoder(torch.rand(2, 3, 16, 24), torch.randn(2, 3, 32, 16), torch.rand(2, 3, 32, 16))
         assert isinstance(found, Features) and found._fields == ("query", "key", "exemplar_labels")

@@ -5,6 +5,7 @@ from rabit.losses import VGG_WEIGHTS
 from rabit.losses import contextual_loss
 from rabit.losses import contextual_similarity
 from rabit.losses import cycle_loss
+from rabit.losses import deep_warp_loss
 from rabit.losses import feature_consistency
 from rabit.losses import feature_matching
 from rabit.losses import hinge_d
@@ -15,6 +16,19 @@ from rabit.losses import perceptual_loss
 from rabit.losses import thin
 from rabit.losses import token_truth
 from rabit.losses import warp_loss
+
+
+def test_deep_supervision_compares_each_warp_at_its_own_size():
+    from rabit.match import dense_match
+    from rabit.core import resize
+    x = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    code = torch.eye(16).view(1, 16, 4, 4)                                          # each token is like itself alone
+    same = dense_match(code, code, .01)
+    assert deep_warp_loss((), x, x) == 0 and deep_warp_loss((same, same), x, x) < 1e-4
+    assert deep_warp_loss((same,), -x, x) > .1
+    torch.testing.assert_close(deep_warp_loss((same,), x * 0, x), resize(x, (4, 4)).abs().mean())
+    seen = torch.zeros(1, 8, 8, dtype=torch.bool)
+    assert deep_warp_loss((same,), -x, x, seen) == 0
 
 
 def test_the_warp_loss_is_a_mean_over_the_mask():

@@ -13,6 +13,7 @@ from rabit.data import read_picture
 from rabit.model import BilevelMatcher
 from rabit.model import Translator
 from rabit.model import build
+from rabit.model import find_builder
 from rabit.model import find_weights
 from rabit.model import load_whole
 from rabit.model import rabit
@@ -20,6 +21,8 @@ from rabit.model import read_json
 from rabit.model import read_weights
 from rabit.model import same_area
 from rabit.model import shipped_weights
+from rabit.model import system_builder
+from rabit.model import systems
 from rabit.model import write_whole
 from rabit.ranking import bilevel_match
 from rabit.scenes import STREET_CLASSES
@@ -192,6 +195,12 @@ def test_broken_files_are_named():
             assert fails(lambda: read_json(path), str(path))
         assert fails(lambda: read_weights(path), str(path), "cut short")
         assert fails(lambda: read_weights(path.with_name("missing")), "missing")
+
+
+def test_systems_are_found_by_their_names():
+    assert system_builder("rabit") == "rabit.model.rabit"
+    assert all(find_builder(builder) for builder in systems().values())
+    assert fails(lambda: system_builder("pix2pix"), "'pix2pix'", "rabit")
 
 
 def test_only_builders_of_this_library_are_called():

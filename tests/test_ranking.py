@@ -63,6 +63,17 @@ def test_one_block_alone_teaches_nothing():
     assert slope.abs().max() < 1e-4
 
 
+def test_hard_and_straight_choose_alike_and_differ_in_their_gradient():
+    q, z, v = maps(1, 6, 8, 8).requires_grad_(), maps(1, 6, 8, 8, seed=1), maps(1, 3, 8, 8, seed=2)
+    rankings = {kind: rank_blocks(q, z, k=2, topk=kind) for kind in ("soft", "straight", "hard")}
+    mask = torch.zeros(1, 4, 4).scatter(2, rankings["soft"].chosen, 1.)
+    for kind in ("straight", "hard"): torch.testing.assert_close(rankings[kind].soft, mask)
+    assert not rankings["hard"].soft.requires_grad
+    def slope(kind): return torch.autograd.grad((rankings[kind].soft * torch.arange(4.)).sum(), rankings[kind].scores, retain_graph=True)[0]
+    torch.testing.assert_close(slope("straight"), slope("soft"))
+    test_fail(lambda: rank_blocks(q, z, topk="sharp"), contains="'sharp'")
+
+
 def test_all_blocks_equal_dense_matching():
     for query_size, key_size in [((8, 8), (8, 8)), ((6, 10), (9, 7))]:
         q, z = maps(2, 5, *query_size), maps(2, 5, *key_size, seed=1)

@@ -69,6 +69,8 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
         try: bad()
         except RabitError as e: assert "are" in str(e)
         else: raise AssertionError("a name that does not exist was taken")
+    other = preset("demo", builder="rabit.baselines.other.other", model=dict(features=32))
+    assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit.model.rabit").model["block"] == 8
 
 
 def test_a_source_repeats_itself_and_another_seed_shows_other_scenes():
@@ -97,8 +99,10 @@ def test_terms_with_weight_zero_are_not_computed_and_unpaired_records_teach_no_p
         condition = one_hot(record["labels"], 7)
         return trainer.generator_terms(record, condition, trainer.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], 7)))
     terms = terms_of(everything, record)
-    assert terms.keys() == PAPER_WEIGHTS.keys() and all(v.isfinite() and v.ndim == 0 for v in terms.values())
+    assert terms.keys() == PAPER_WEIGHTS.keys() - {"own"} and all(v.isfinite() and v.ndim == 0 for v in terms.values())
     assert terms_of(Trainer(small(weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=1.)), torch.device("cpu")), record).keys() == {"warp"}
+    everything.model.own_loss = lambda found, record: found.picture.abs().mean() + 0 * record["picture"].sum()
+    assert terms_of(everything, record).keys() == PAPER_WEIGHTS.keys()                            # a system that has something of its own
     strangers = terms_of(everything, record | dict(paired=torch.zeros(2, dtype=torch.bool)))
     assert strangers["warp"] == strangers["pixel"] == strangers["match"] == 0 and "vgg" not in strangers and strangers["feature"] == terms["feature"]
 
