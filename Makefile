@@ -1,11 +1,12 @@
-# make demo | test | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
+# make demo | test | compare | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test notebooks docs lab clean
+.PHONY: help setup demo test compare notebooks docs lab clean
 BIN := .venv/bin
 
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
 	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (under twenty minutes)"
+	@echo "make compare   train five systems and RABIT's ablations, three seeds each; tables and pictures in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
 	@echo "make notebooks   run every notebook again and store its figures"
 	@echo "make docs   web pages of the notebooks into _docs/"
 	@echo "make lab    JupyterLab in nbs/"
@@ -21,6 +22,10 @@ demo: setup
 
 test: setup
 	@$(BIN)/python .ci/check.py
+
+compare: setup
+	@echo "== Compare: five systems and the ablations of RABIT on the same scenes"
+	@$(BIN)/rabit_compare --out outputs/compare $(ARGS)
 
 notebooks: setup
 	@$(BIN)/python .ci/run_notebooks.py

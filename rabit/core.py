@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UNKNOWN', 'RabitError', 'check', 'check_finite', 'check_picture', 'check_labels', 'one_hot', 'labels_of', 'grid_of',
            'to_blocks', 'from_blocks', 'pixel_grid', 'resize', 'resize_labels', 'pad_to', 'crop_to', 'to_pil', 'unit',
-           'positional_norm', 'seed_all', 'pick_device']
+           'positional_norm', 'seed_all', 'rng_state', 'set_rng_state', 'pick_device']
 
 # %% ../nbs/00_core.ipynb #c279137a
 import math, random
@@ -188,6 +188,27 @@ def seed_all(
 ):
     "Seed torch, numpy and Python"
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
+
+# %% ../nbs/00_core.ipynb #e59d052e
+def rng_state(
+    device="cpu",  # of the run: a CUDA device has a generator of its own
+)->dict:           # name → tensor on the CPU
+    "Where the generators of torch, numpy and Python stand"
+    (_, python, spare), (_, numpy, place, has_spare, numpy_spare) = random.getstate(), np.random.get_state()
+    spares = [spare is not None, spare or 0., has_spare, numpy_spare]
+    found = dict(torch=torch.get_rng_state(), python=torch.tensor(python), numpy=torch.tensor([*numpy.tolist(), place]), spares=torch.tensor(spares, dtype=torch.float64))
+    return found | (dict(cuda=torch.cuda.get_rng_state(device)) if torch.device(device).type == "cuda" else {})
+
+def set_rng_state(
+    state:dict,    # from `rng_state`
+    device="cpu",  # where the run goes on
+):
+    "Put the generators back"
+    has, spare, has_spare, numpy_spare = state["spares"].tolist()
+    random.setstate((3, tuple(state["python"].tolist()), spare if has else None))
+    np.random.set_state(("MT19937", state["numpy"][:-1].numpy().astype("uint32"), int(state["numpy"][-1]), int(has_spare), numpy_spare))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.device(device).type == "cuda": torch.cuda.set_rng_state(state["cuda"], device)
 
 # %% ../nbs/00_core.ipynb #0b1a11b4
 def pick_device(

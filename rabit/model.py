@@ -260,10 +260,19 @@ def check_place(
     check(os.access(home, os.W_OK), f"{path} cannot be written: {home} is a folder where you may not write")
     check(not path.is_dir(), f"{path} cannot be written: it is a folder, and the name of a file is needed")
 
+# %% ../nbs/13_model.ipynb #3abda027
+def _flush_folder(folder):
+    "Let the disk know the new names, too, where the system can be asked to"
+    if os.name == "nt": return
+    handle = os.open(folder, os.O_RDONLY)
+    try: os.fsync(handle)
+    finally: os.close(handle)
+
 # %% ../nbs/13_model.ipynb #0336d71f
 def write_whole(
     path,   # where the file shall be; its folder is made if missing
     write,  # called with a temporary path beside it
+    keep:Path|None=None,  # where the file that is replaced shall go on living; None: nowhere
 ):
     "Write to a temporary name, flush to the disk, and rename: the file is there whole, or as it was"
     path = Path(path)
@@ -274,7 +283,9 @@ def write_whole(
         try:
             write(temporary)
             with open(temporary, "rb+") as f: os.fsync(f.fileno())
+            if keep is not None and path.exists(): os.replace(path, keep)
             os.replace(temporary, path)
+            _flush_folder(path.parent)
         finally: temporary.unlink(missing_ok=True)
     except (OSError, SafetensorError) as e:
         raise RabitError(f"{path} cannot be written ({getattr(e, 'strerror', None) or e}); a place with room is needed") from None

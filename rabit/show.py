@@ -334,17 +334,20 @@ def show_bars(
     text:str="{:.3g}",# how the number on a bar is written; "": not at all
     ylog:bool=False,  # logarithmic heights?
     size:tuple=None,  # width and height of a new sheet, inches; None: as wide as the bars need
+    spread:dict=None, # as `values`: half the length of each bar's whisker
 )->Axes:
     "Named numbers as bars"
     check(len(values) > 0, "nothing to show: there are no bars in the values given")
-    values = {name: value if isinstance(value, dict) else {"": value} for name, value in values.items()}
+    def grouped(numbers): return {name: value if isinstance(value, dict) else {"": value} for name, value in numbers.items()}
+    values, spread = grouped(values), grouped(spread or {})
     groups = list(dict.fromkeys(group for value in values.values() for group in value))
     if ax is None: ax = panels(size=size or (min(max(.8 + len(values) * max(.42 * len(groups), .6), 2.4), 9), 2.2))[1]
     width = .8 / len(groups)
     for i, group in enumerate(groups):
         at = [j - .4 + (i + .5) * width for j, value in enumerate(values.values()) if group in value]
         heights = [float(value[group]) for value in values.values() if group in value]
-        bars = ax.bar(at, heights, width * .92, color=LINES[i % len(LINES)], label=group)
+        whiskers = [float(spread[name][group]) for name, value in values.items() if group in value] if spread else None
+        bars = ax.bar(at, heights, width * .92, color=LINES[i % len(LINES)], label=group, yerr=whiskers, error_kw=dict(lw=.8, capsize=2))
         if text: ax.bar_label(bars, fmt=text, fontsize=SMALL - 1, padding=1)
     room = ax.get_position().width * ax.figure.get_figwidth() / len(values)
     ax.set_xticks(range(len(values)), [wrap(name, room, SMALL) for name in values], fontsize=SMALL)

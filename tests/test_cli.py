@@ -19,6 +19,7 @@ from rabit.cli import rabit_retrieve
 from rabit.cli import rabit_train
 from rabit.cli import rabit_translate
 from rabit.cli import size_of
+from rabit.cli import steps_or_minutes
 from rabit.cli import weight_of
 from rabit.cli import write_picture
 from rabit.core import RabitError
@@ -52,6 +53,14 @@ def test_arguments_of_builders_are_numbers_or_text():
         try: argument_of(text); said = ""
         except ArgumentTypeError as e: said = str(e)
         assert repr(text) in said and "k=5" in said
+
+
+def test_saves_are_said_in_steps_or_minutes():
+    assert steps_or_minutes("500") == dict(save_every=500) and steps_or_minutes("2.5m") == dict(save_minutes=2.5)
+    for text in ("0", "m", "-1m", "often"):
+        try: steps_or_minutes(text); said = ""
+        except ArgumentTypeError as e: said = str(e)
+        assert repr(text) in said
 
 
 def test_arguments_are_read_and_refused_with_a_reason():

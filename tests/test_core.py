@@ -20,7 +20,9 @@ from rabit.core import pixel_grid
 from rabit.core import positional_norm
 from rabit.core import resize
 from rabit.core import resize_labels
+from rabit.core import rng_state
 from rabit.core import seed_all
+from rabit.core import set_rng_state
 from rabit.core import to_blocks
 from rabit.core import to_pil
 from rabit.core import unit
@@ -147,6 +149,16 @@ def test_every_position_has_mean_0_and_variance_1():
     torch.testing.assert_close(y.var(1, unbiased=False), torch.ones(2, 4, 6), atol=1e-3, rtol=0)
     torch.testing.assert_close(y, 4 * unit(x), atol=1e-3, rtol=1e-3)               # √16 = 4
     assert positional_norm(torch.full((1, 16, 1, 1), 3.)).abs().max() < 1e-2       # no contrast, no blow-up
+
+
+def test_generators_go_on_where_they_were():
+    def draw(): return [random.random(), random.gauss(0, 1), float(np.random.rand()), float(np.random.randn()), float(torch.rand(()))]
+    seed_all(3); draw()
+    state = rng_state()
+    wanted = draw(), draw()
+    seed_all(4)
+    set_rng_state(state)
+    assert (draw(), draw()) == wanted
 
 
 def test_the_same_seed_gives_the_same_numbers():

@@ -180,6 +180,10 @@ def test_a_killed_write_leaves_the_old_file_whole():
         def full(p): raise OSError(28, "No space left on device")
         assert fails(lambda: write_whole(path, full), str(path), "No space left")
         assert path.read_text() == "the good old weights"
+        write_whole(path, lambda p: p.write_text("newer weights"), keep=path.with_suffix(".previous"))
+        assert path.read_text() == "newer weights" and path.with_suffix(".previous").read_text() == "the good old weights"
+        assert fails(lambda: write_whole(path, full, keep=path.with_suffix(".previous")), "No space left")
+        assert path.read_text() == "newer weights" and path.with_suffix(".previous").read_text() == "the good old weights"
 
 
 def test_unknown_names_list_those_that_ship():

@@ -1,11 +1,12 @@
 """Ctrl-C in the middle of a run, as a user presses it: the run is saved, the line to go on with is printed, and going on ends in the bits that an undisturbed run ends in."""
-import os, signal, subprocess, sys, time
+import os, random, signal, subprocess, sys, time
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
 from rabit.model import read_weights
+from rabit.train import read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 24  # of a run; the preset `tiny` writes to its log every 10
@@ -53,3 +54,53 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
     assert (stopped / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     one, two = (read_weights(run / "state.safetensors") for run in (stopped, whole))
     assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path):
+    "60 steps; SIGKILL at three moments that nobody chose, once in the middle of a save as likely as not."
+    options = ("--preset", "tiny", "--size", "32x32", "--steps", "60", "--save-every", "7", "--seed", "6")
+    whole, killed, chance = tmp_path / "whole", tmp_path / "killed", random.Random(1)
+    finish(start(tmp_path, *options, "--out", "whole"))
+    argv, deaths = (*options, "--out", "killed"), 0
+    while deaths < 3:
+        process, before = start(tmp_path, *argv), steps_done(killed) if (killed / "state.safetensors").exists() else 0
+        end = time.monotonic() + 200
+        while not (killed / "state.safetensors").exists() or steps_done(killed) <= before:
+            assert process.poll() is None and time.monotonic() < end, "it ended, or hangs"
+            time.sleep(.01)
+        time.sleep(chance.random() * .8)
+        process.kill()
+        process.communicate()
+        argv, deaths = ("--resume", "killed"), deaths + 1
+    assert steps_done(killed) < 60, "it was through before it was killed: nothing was shown"
+    finish(start(tmp_path, "--resume", "killed"))
+    one, two = (read_weights(run / "state.safetensors") for run in (killed, whole))
+    assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)
+    assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    steps = [row["step"] for row in read_log(killed) if "seconds" in row]
+    assert steps == sorted(steps) and steps[-1] == 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGTERM")
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+    process = start(tmp_path, "--preset", "tiny", "--size", "32x32", "--steps", "500", "--save-every", "1000", "--out", "run")
+    wait_for_log(tmp_path / "run", process)
+    process.terminate()
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 130 and "Traceback" not in err and err.rstrip().endswith("rabit_train --resume run")
+    assert steps_done(tmp_path / "run") >= 10
+    assert read_log(tmp_path / "run")[-1]["step"] == steps_done(tmp_path / "run")                      # no value is lost
+
+
+def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
+    options = ("--preset", "tiny", "--size", "32x32", "--steps", "6", "--save-every", "2")
+    finish(start(tmp_path, *options, "--out", "whole"))
+    state = tmp_path / "whole" / "state.safetensors"
+    wanted = {k: v.clone() for k, v in read_weights(state).items()}                                     # the file is about to change under them
+    state.write_bytes(state.read_bytes()[:-500])
+    process = start(tmp_path, "--resume", "whole")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0 and "going on from the save before, at step 4" in err and "Traceback" not in err
+    found = read_weights(state)
+    assert found.keys() == wanted.keys() and all((found[k] == wanted[k]).all() for k in found)

@@ -202,6 +202,11 @@ def test_bars_carry_their_numbers_and_leave_gaps_for_missing_groups():
     ax
 
 
+def test_whiskers_reach_as_far_as_the_spread():
+    lines = show_bars({"a": 1., "b": 3.}, spread={"a": .5, "b": 0.}).containers[0].errorbar[2][0].get_segments()
+    assert [sorted(y for _, y in line) for line in lines] == [[.5, 1.5], [3., 3.]]
+
+
 def test_interact_hides_an_error():
     from unittest import mock
     def broken(k): raise ZeroDivisionError(f"no picture for {k}")

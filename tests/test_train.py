@@ -13,6 +13,8 @@ from rabit.core import one_hot
 from rabit.model import Translator
 from rabit.train import PAPER_WEIGHTS
 from rabit.train import PRESETS
+from rabit.train import PREVIOUS
+from rabit.train import STATE
 from rabit.train import TrainConfig
 from rabit.train import Trainer
 from rabit.train import all_alike
@@ -124,10 +126,10 @@ def test_each_player_moves_only_itself_and_the_average_follows():
 
 def test_the_state_holds_networks_and_moments_as_copies():
     held = Trainer(small(), torch.device("cpu"))
-    assert {name.split(".")[0] for name in held.state()} == {"model", "average", "judge"}
+    assert {name.split(".")[0] for name in held.state()} == {"model", "average", "judge", "chance"}
     held.step(make_source(small()).batch(range(2)))
     state = held.state()
-    assert {name.split(".")[0] for name in state} == {"model", "average", "judge", "optimizer"}
+    assert {name.split(".")[0] for name in state} == {"model", "average", "judge", "chance", "optimizer"}
     held.step(make_source(small()).batch(range(2, 4)))
     later = held.state()
     assert later.keys() == state.keys() and any(not torch.equal(v, state[k]) for k, v in later.items())
@@ -166,7 +168,7 @@ def test_a_saved_run_comes_back_whole_and_what_is_not_one_is_refused():
         saved = Trainer(small(), torch.device("cpu"))
         saved.step(make_source(small()).batch(range(2)))
         save_state(saved, folder)
-        assert sorted(p.name for p in Path(folder).iterdir()) == ["README.md", "config.json", "model.safetensors", "state.safetensors", "train.json"]
+        assert sorted(p.name for p in Path(folder).iterdir()) == ["README.md", "config.json", "model.safetensors", STATE, "train.json"]
         assert "steps: 1 of 6" in (Path(folder) / "README.md").read_text() == model_card(saved)
         assert TrainConfig(**json.loads((Path(folder) / "train.json").read_text())) == saved.config
         loaded = load_state(folder, torch.device("cpu"), steps=9)
@@ -178,6 +180,24 @@ def test_a_saved_run_comes_back_whole_and_what_is_not_one_is_refused():
             try: load_state(folder, torch.device("cpu"))
             except RabitError as e: assert word in str(e) and str(path) in str(e), e
             else: raise AssertionError("a broken state was taken")
+
+
+def test_a_damaged_save_gives_way_to_the_one_before():
+    with TemporaryDirectory() as folder:
+        trainer, source = Trainer(small(), torch.device("cpu")), make_source(small())
+        for i in range(2):
+            trainer.step(source.batch([2 * i, 2 * i + 1]))
+            save_state(trainer, folder)
+        path, previous, whole = Path(folder) / STATE, Path(folder) / PREVIOUS, (Path(folder) / STATE).read_bytes()
+        flipped = bytearray(whole); flipped[-1000] ^= 1
+        for ruined, word in ((whole[:-50], "cut short"), (bytes(flipped), "checksum"), (b"", "cannot be read"), (None, "missing")):
+            path.unlink(missing_ok=True) if ruined is None else path.write_bytes(ruined)
+            with redirect_stderr(io.StringIO()) as said: assert load_state(folder, torch.device("cpu")).done == 1
+            assert word in said.getvalue() and "step 1" in said.getvalue() and said.getvalue().count("\n") == 1
+        previous.write_bytes(whole[:-50])
+        try: load_state(folder, torch.device("cpu"))
+        except RabitError as e: assert "cut short" in str(e)
+        else: raise AssertionError("two broken states were taken")
 
 
 def test_a_log_line_holds_means_and_counts_skipped_steps():
@@ -219,8 +239,8 @@ def test_the_first_interrupt_waits_and_the_second_does_not():
         with gentle_interrupt() as asked, redirect_stderr(io.StringIO()) as said:
             assert not asked.is_set()
             signal.raise_signal(signal.SIGINT); finished.append("a step")
-            assert asked.is_set() and "again" in said.getvalue()
-            signal.raise_signal(signal.SIGINT); finished.append("another")
+            assert asked.is_set() and "once more" in said.getvalue()
+            signal.raise_signal(signal.SIGTERM); finished.append("another")
     except KeyboardInterrupt: finished.append("interrupted")
     assert finished == ["a step", "interrupted"] and signal.getsignal(signal.SIGINT) is before
 
