@@ -10,7 +10,7 @@ __all__ = ['DEFAULT_WEIGHTS', 'FORMATS', 'command', 'Parser', 'size_of', 'weight
            'rabit_demo']
 
 # %% ../nbs/16_cli.ipynb #1485fb2e
-import json, sys
+import json, os, sys
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import wraps
 from inspect import signature
@@ -238,7 +238,7 @@ def rabit_train(argv=None):
         config = train_config(args)
         out = args.out or Path("runs") / Path(args.data).resolve().name
         train(config, out, device=args.device)
-    print(f"weights, log and samples are in {out}; to use them:  rabit_translate LABELS.png EXEMPLAR.jpg --weights {out}")
+    if os.environ.get("RANK", "0") == "0": print(f"weights, log and samples are in {out}; to use them:  rabit_translate LABELS.png EXEMPLAR.jpg --weights {out}")
 
 # %% ../nbs/16_cli.ipynb #b52c3b2d
 @command

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UNKNOWN', 'RabitError', 'check', 'check_finite', 'check_picture', 'check_labels', 'one_hot', 'labels_of', 'grid_of',
            'to_blocks', 'from_blocks', 'pixel_grid', 'resize', 'resize_labels', 'pad_to', 'crop_to', 'to_pil', 'unit',
-           'positional_norm', 'seed_all', 'rng_state', 'set_rng_state', 'pick_device']
+           'positional_norm', 'seed_all', 'rng_state', 'set_rng_state', 'process', 'world_mean', 'pick_device']
 
 # %% ../nbs/00_core.ipynb #c279137a
 import math, random
@@ -209,6 +209,22 @@ def set_rng_state(
     np.random.set_state(("MT19937", state["numpy"][:-1].numpy().astype("uint32"), int(state["numpy"][-1]), int(has_spare), numpy_spare))
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.device(device).type == "cuda": torch.cuda.set_rng_state(state["cuda"], device)
+
+# %% ../nbs/00_core.ipynb #9dc20d58
+def process()->tuple:  # rank, number of processes
+    "Which of how many processes this is: (0, 1) unless `torch.distributed` was started"
+    d = torch.distributed
+    return (d.get_rank(), d.get_world_size()) if d.is_available() and d.is_initialized() else (0, 1)
+
+def world_mean(
+    x:Tensor,  # numbers of any shape
+)->Tensor:     # the same shape, float, without a gradient
+    "The mean of numbers over all processes"
+    x, count = x.detach().float(), process()[1]
+    if count == 1: return x
+    x = x.clone()
+    torch.distributed.all_reduce(x)
+    return x / count
 
 # %% ../nbs/00_core.ipynb #0b1a11b4
 def pick_device(

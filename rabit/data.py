@@ -601,10 +601,14 @@ def prefetch(source, # anything with .batch(indices, device)
     batch:int, # records per step
     device:str|torch.device="cpu", # where the records go
     workers:int=1, # threads; 0 = make each batch when it is asked for
+    share:tuple=(0, 1), # rank and number of processes: this one makes its part of each step
     ): # generator of (step, record)
     "Endless steps `start, start+1, …`; step s holds samples s·batch … (s+1)·batch-1, made in the background, in order."
+    rank, processes = share
+    check(batch % processes == 0, f"a batch of {batch} records cannot be shared evenly by {processes} processes; a multiple of {processes} is needed")
+    own = batch // processes
     def make(step):
-        with torch.no_grad(): return source.batch(range(step * batch, (step + 1) * batch), device)
+        with torch.no_grad(): return source.batch(range(step * batch + rank * own, step * batch + (rank + 1) * own), device)
     if workers == 0:
         while True: yield start, make(start); start += 1
     pool = ThreadPoolExecutor(workers, "rabit-data", lambda: torch.set_num_threads(1))  # more would fight with the training for the cores

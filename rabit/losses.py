@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['VGG_WEIGHTS', 'warp_loss', 'deep_warp_loss', 'feature_consistency', 'cycle_loss', 'perceptual_loss',
-           'feature_matching', 'contextual_similarity', 'thin', 'contextual_loss', 'mask_loss', 'hinge_d', 'hinge_g',
-           'token_truth', 'match_loss']
+           'feature_matching', 'contextual_similarity', 'thin', 'contextual_loss', 'mask_loss', 'parse_loss', 'hinge_d',
+           'hinge_g', 'token_truth', 'match_loss']
 
 # %% ../nbs/11_losses.ipynb #23e11cc9
 import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core import UNKNOWN, check, check_finite, check_labels, resize, unit
+from .core import UNKNOWN, check, check_finite, check_labels, resize, unit, world_mean
 
 # %% ../nbs/11_losses.ipynb #7399ded3
 def _same_shape(a, b, name_a, name_b):
@@ -25,7 +25,7 @@ def _mean_where(
     weight:Tensor,  # (b, 1, h, w), ≥ 0
 )->Tensor:        # a number: Σ weight·x / (c · Σ weight), and 0 (with a gradient of 0) where all weights are 0
     "Weighted mean over batch, channels and positions"
-    return (x * weight).sum() / (x.shape[1] * weight.sum()).clamp_min(1e-6)
+    return (x * weight).sum() / world_mean(x.shape[1] * weight.sum()).clamp_min(1e-6).to(x.dtype)
 
 # %% ../nbs/11_losses.ipynb #ada7e859
 def warp_loss(
@@ -93,12 +93,14 @@ def feature_matching(
     ys:list,  # features of the output, shallow to deep: tensors, or lists of tensors (a discriminator's scales)
     xs:list,  # the same of the true picture; no gradient goes there
     weights:tuple|None=None,  # one per tensor of `ys` (`VGG_WEIGHTS` for the five VGG layers); None: the plain mean over tensors
+    counts:Tensor|None=None,  # (b,), bool: which records count (None: all)
 )->Tensor:
-    "Weighted sum over layers of L1, each a mean over batch, channels and positions"
+    "Weighted sum over layers of L1, each a mean over the records that count, channels and positions"
     ys, xs = _flat(ys), _flat(xs)
     weights = [1 / max(1, len(ys))] * len(ys) if weights is None else weights
     check(0 < len(ys) == len(xs) == len(weights), f"{len(ys)} and {len(xs)} feature maps and {len(weights)} weights do not pair up; one of each per layer is needed")
-    return sum(w * feature_consistency(y, x.detach()) for w, y, x in zip(weights, ys, xs))
+    if counts is None: return sum(w * feature_consistency(y, x.detach()) for w, y, x in zip(weights, ys, xs))
+    return sum(w * warp_loss(y, x.detach(), counts.view(-1, 1, 1, 1).expand(-1, 1, *y.shape[2:])) for w, y, x in zip(weights, ys, xs))
 
 # %% ../nbs/11_losses.ipynb #039bd390
 def contextual_similarity(
@@ -152,7 +154,16 @@ def mask_loss(
     counts = (labels != UNKNOWN) & (mass > 1e-6)
     share = p.gather(1, labels.masked_fill(~counts, 0)[:, None])[:, 0] / mass.clamp_min(1e-6)
     nll = -(floor + (1 - floor) * share).clamp_min(floor).log()
-    return (nll * counts).sum() / counts.sum().clamp_min(1)
+    return (nll * counts).sum() / world_mean(counts.sum()).clamp_min(1e-6)
+
+# %% ../nbs/11_losses.ipynb #8445b661
+def parse_loss(
+    logits:Tensor,  # (b, c, h, w) of the parser
+    labels:Tensor,  # (b, h, w), int64, 255 unknown
+)->Tensor:
+    "Cross-entropy of read labels: mean over the pixels whose label is known. Ours, not the paper's"
+    known = (labels != UNKNOWN).sum()
+    return F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum") / world_mean(known).clamp_min(1e-6)
 
 # %% ../nbs/11_losses.ipynb #122c2458
 def hinge_d(
@@ -213,4 +224,4 @@ def match_loss(
             q, index, valid = q[..., drawn], index[:, drawn], valid[:, drawn]
         scores = q.transpose(1, 2) @ k / temperature                       # (b, n, m)
         cost = F.cross_entropy(scores.flatten(0, 1), index.flatten(), reduction="none").view_as(index)
-    return (cost * valid).sum() / valid.sum().clamp_min(1)
+    return (cost * valid).sum() / world_mean(valid.sum()).clamp_min(1e-6)

@@ -4,29 +4,32 @@
 
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'SMALL_WEIGHTS', 'PRESETS', 'STATE', 'PREVIOUS', 'TrainConfig', 'check_config', 'preset',
-           'make_source', 'rate', 'averaged_decay', 'adam', 'Trainer', 'all_alike', 'model_card', 'checksum',
+           'make_source', 'rate', 'averaged_decay', 'adam', 'Game', 'Trainer', 'all_alike', 'model_card', 'checksum',
            'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row', 'sample_rows', 'draw_samples',
-           'open_run', 'gentle_interrupt', 'due', 'run_steps', 'warn_alike', 'train']
+           'open_run', 'gentle_interrupt', 'due', 'run_steps', 'warn_alike', 'joined', 'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
-import hashlib, json, math, signal, sys, threading, time
+import hashlib, json, math, os, signal, sys, threading, time
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
-from .core import RabitError, UNKNOWN, check, one_hot, pick_device, rng_state, seed_all, set_rng_state
+from .core import RabitError, UNKNOWN, check, one_hot, pick_device, process, rng_state, seed_all, set_rng_state, world_mean
 from .data import FolderSource, SceneSource, prefetch
 from .discriminate import Discriminator
 from .encode import VGG19
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
-                          match_loss, perceptual_loss, warp_loss)
+                          match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
 from .model import Translator, build, load_whole, read_weights, write_whole
 from .show import save_sheet
@@ -154,6 +157,17 @@ def adam(
     for group in optimizer.param_groups: group["start"] = lr
     return optimizer
 
+# %% ../nbs/15_train.ipynb #79031227
+class Game(nn.Module):
+    "One player's part of a step as one forward pass of one module: what `DistributedDataParallel` needs, and a plain call without it"
+    def __init__(self,
+        player:nn.Module,  # whose weights move
+        play,              # method of the `Trainer`: what the forward pass does
+    ):
+        super().__init__()
+        self.player, self.play = player, play
+    def forward(self, *args): return self.play(*args)
+
 # %% ../nbs/15_train.ipynb #eb00687f
 class Trainer:
     "Two players, their optimisers, the running average, and where they stand"
@@ -169,10 +183,20 @@ class Trainer:
         self.judge = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers)) if w["adversarial"] else None
         self.vgg = self.place(VGG19(config.vgg_width, config.vgg_weights)) if w["perceptual"] or w["vgg"] or w["contextual"] else None
         self.optimizers = dict(g=adam(self.model, g, config.betas)) | (dict(d=adam(self.judge, d, config.betas)) if self.judge else {})
+        self.rank, self.processes = process()
+        self.games = dict(g=self.share(Game(self.model, self.generator_loss))) | (dict(d=self.share(Game(self.judge, self.judge_loss))) if self.judge else {})
 
     def place(self, net): return net.to(self.device, memory_format=torch.channels_last)
 
     def autocast(self): return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp and self.device.type == "cuda")
+
+    def share(self, game):
+        if self.processes == 1: return game
+        return DistributedDataParallel(game, [self.device] if self.device.type == "cuda" else None, broadcast_buffers=False, find_unused_parameters=True)
+
+    def anywhere(self, happened):
+        "Did it happen in any of the processes? All must do the same next"
+        return float(world_mean(torch.tensor(float(happened), device=self.device))) > 0
 
 # %% ../nbs/15_train.ipynb #113c6122
 @patch
@@ -191,8 +215,7 @@ def generator_terms(self:Trainer,
     if w["cycle"]: terms["cycle"] = cycle_loss(exemplar, found.match.back(warped), found.match.reach())
     if w["feature"]: terms["feature"] = feature_consistency(found.query, self.model.encoder.key(picture, condition))
     if w["mask"]: terms["mask"] = mask_loss(found.match.warp(one_hot(record["exemplar_labels"], config.classes)), record["labels"])
-    if w["parse"] and found.exemplar_labels is not None:
-        terms["parse"] = F.cross_entropy(found.exemplar_labels.float(), record["exemplar_labels"], ignore_index=UNKNOWN)
+    if w["parse"] and found.exemplar_labels is not None: terms["parse"] = parse_loss(found.exemplar_labels, record["exemplar_labels"])
     if w["own"] and (own := self.model.own_loss(found, record)) is not None: terms["own"] = own
     if w["match"]:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + self.done)
@@ -208,7 +231,7 @@ def vgg_terms(self:Trainer, y, picture, exemplar, paired)->dict:
     w, terms = self.config.weights, {}
     ys, xs = self.vgg(y), self.vgg(picture)
     if w["perceptual"]: terms["perceptual"] = perceptual_loss(ys[3], xs[3])
-    if w["vgg"] and paired.any(): terms["vgg"] = feature_matching([f[paired] for f in ys], [f[paired] for f in xs], VGG_WEIGHTS)
+    if w["vgg"]: terms["vgg"] = feature_matching(ys, xs, VGG_WEIGHTS, paired)
     if w["contextual"]:
         zs = self.vgg(exemplar)
         terms["contextual"] = sum(k * contextual_loss(ys[i], zs[i]) for i, k in ((2, 2.), (3, 4.), (4, 8.)))
@@ -241,6 +264,12 @@ def update(self:Trainer,
     if loss.isfinite() and norm.isfinite(): optimizer.step()
     return norm.detach()
 
+# %% ../nbs/15_train.ipynb #30e65305
+@patch
+def judge_loss(self:Trainer, condition, real, fake)->Tensor:
+    "The discriminator's loss"
+    with self.autocast(): return hinge_d([l.float() for l, _ in self.judge(condition, real)], [l.float() for l, _ in self.judge(condition, fake)])
+
 # %% ../nbs/15_train.ipynb #5a0f5e3e
 @patch
 def judge_step(self:Trainer,
@@ -249,8 +278,8 @@ def judge_step(self:Trainer,
     fake:Tensor,       # (b, 3, h, w), detached
 )->Tensor:             # its loss
     "One step of the discriminator"
-    with self.autocast():
-        loss = hinge_d([l.float() for l, _ in self.judge(condition, real)], [l.float() for l, _ in self.judge(condition, fake)])
+    self.judge.requires_grad_(True)
+    loss = self.games["d"](condition, real, fake)
     self.update("d", loss, self.judge)
     return loss.detach()
 
@@ -288,6 +317,23 @@ def translate(self:Trainer, record, condition):
     except RabitError as e:
         raise RabitError(f"step {self.done + 1}: {e} (if numbers are not finite, a lower lr than {self.config.lr:g} may help; the last save is as it was)") from None
 
+# %% ../nbs/15_train.ipynb #497b75b3
+@patch
+def generator_loss(self:Trainer, record, condition)->tuple:
+    "The generator's loss, its terms and the entropy of the match, and the picture for the judge"
+    with self.autocast():
+        found = self.translate(record, condition)
+        terms = self.generator_terms(record, condition, found)
+    self.candidates = found.match.weights.shape[-1]
+    values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
+    return sum(self.config.weights[name] * value for name, value in terms.items()), values, found.picture.detach()
+
+@patch
+def odd(self:Trainer, values)->list:
+    "Names of the values that are not finite, here or in another process"
+    names = [name for name, value in values.items() if not value.isfinite()]
+    return (names or ["another process"]) if self.anywhere(bool(names)) else []
+
 # %% ../nbs/15_train.ipynb #2c0a1b81
 @patch
 def step(self:Trainer,
@@ -295,16 +341,13 @@ def step(self:Trainer,
 )->dict:          # name → value of every term before its weight; empty if the step was skipped
     "One step of each player; a step whose numbers are not finite is skipped, and the fifth in a row ends the run"
     condition = one_hot(record["labels"], self.config.classes)
-    with self.autocast():
-        found = self.translate(record, condition)
-        terms = self.generator_terms(record, condition, found)
-    total = sum(self.config.weights[name] * value for name, value in terms.items())
-    values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
-    values["gradient"], self.candidates = self.update("g", total, self.model), found.match.weights.shape[-1]
-    odd = [name for name, value in values.items() if not value.isfinite()]
+    if self.judge is not None: self.judge.requires_grad_(False)
+    total, values, picture = self.games["g"](record, condition)
+    values["gradient"] = self.update("g", total, self.model)
+    odd = self.odd(values)
     if not odd and self.judge is not None:
-        values["judge"] = self.judge_step(condition, record["picture"], found.picture.detach())
-        odd = [] if values["judge"].isfinite() else ["judge"]
+        values["judge"] = self.judge_step(condition, record["picture"], picture)
+        odd = self.odd(dict(judge=values["judge"]))
     self.skipped = self.skipped + 1 if odd else 0
     check(self.skipped < 5, f"the loss was not finite in 5 steps running, up to step {self.done + 1} ({', '.join(odd)}): a lower lr than {self.config.lr:g} may help, "
                             "or a look at the data; the last save is as it was")
@@ -431,9 +474,11 @@ def log_row(
     recent:list,      # what `step` returned since the line before
     seconds:float,    # since the run started or went on
 )->dict:
-    "One line of the log"
+    "One line of the log: means over steps and processes"
     good = [values for values in recent if values]
-    means = {name: float(torch.stack([v[name] for v in good if name in v]).mean()) for name in dict.fromkeys(k for v in good for k in v)}
+    names = list(dict.fromkeys(k for v in good for k in v))
+    means = world_mean(torch.stack([torch.stack([v[name] for v in good if name in v]).mean() for name in names])).tolist() if names else []
+    means = dict(zip(names, means))
     return dict(step=trainer.done, seconds=round(seconds, 3), skipped=len(recent) - len(good)) | means
 
 # %% ../nbs/15_train.ipynb #6ddb3675
@@ -507,30 +552,67 @@ def run_steps(
     asked,            # event: stop after this step
 ):
     "Step after step until the end or until asked to stop, with log, samples and saves on the way"
-    config, recent, entropies, start = trainer.config, [], [], time.perf_counter()
+    config, recent, entropies, first, start = trainer.config, [], [], trainer.rank == 0, time.perf_counter()
     saved = start
-    with closing(prefetch(source, trainer.done, config.batch, trainer.device)) as records:
+    with closing(prefetch(source, trainer.done, config.batch, trainer.device, share=(trainer.rank, trainer.processes))) as records:
         for _, record in records:
-            if trainer.done >= config.steps or asked.is_set(): break
+            if trainer.done >= config.steps or trainer.anywhere(asked.is_set()): break
             recent.append(trainer.step(record))
             bar.update()
             if due(trainer, config.log_every):
                 row, recent = log_row(trainer, recent, time.perf_counter() - start), []
-                write_log(out, [row])
+                if first: write_log(out, [row])
                 bar.set_postfix({k: f"{row[k]:.3g}" for k in ("warp", "match", "pixel", "adversarial", "judge", "entropy") if k in row})
                 entropies.append(row.get("entropy", 0.))
                 if all_alike(entropies, trainer.candidates) and not all_alike(entropies[:-1], trainer.candidates): warn_alike(trainer, bar)
-            if due(trainer, config.sample_every): write_log(out, [dict(step=trainer.done, collapse=draw_samples(trainer, shown, out))])
-            if due(trainer, config.save_every) or config.save_minutes and time.perf_counter() - saved > 60 * config.save_minutes:
+            if first and due(trainer, config.sample_every): write_log(out, [dict(step=trainer.done, collapse=draw_samples(trainer, shown, out))])
+            if first and (due(trainer, config.save_every) or config.save_minutes and time.perf_counter() - saved > 60 * config.save_minutes):
                 save_state(trainer, out)
                 saved = time.perf_counter()
-    if recent: write_log(out, [log_row(trainer, recent, time.perf_counter() - start)])
+    if recent:
+        row = log_row(trainer, recent, time.perf_counter() - start)
+        if first: write_log(out, [row])
 
 # %% ../nbs/15_train.ipynb #00c8d971
 def warn_alike(trainer:Trainer, bar):
     "Say that the match has no preferences"
     bar.write(f"warning, step {trainer.done}: the match's entropy stays at ln {trainer.candidates} = {math.log(trainer.candidates):.2f}, its largest value: all features look alike. "
               f"Is the feature-consistency weight ({trainer.config.weights['feature']:g}) too large?", file=sys.stderr)
+
+# %% ../nbs/15_train.ipynb #3897657d
+@contextmanager
+def joined(
+    name:str,  # see `pick_device`; with several processes "auto" and "cuda" mean the GPU of that number
+):             # yields the device of this process
+    "Join the processes that `torchrun` started, if it did"
+    count, rank = (int(os.environ.get(key, default)) for key, default in (("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
+    if count == 1 or distributed.is_initialized(): yield pick_device(name); return
+    device = pick_device(f"cuda:{rank}" if name in ("auto", "cuda") and torch.cuda.is_available() else name)
+    if device.type == "cuda": torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=60))
+    try: yield device
+    except RuntimeError as e:                                                  # what the libraries underneath raise when a partner is gone
+        if not any(word in str(e).lower() for word in ("gloo", "nccl", "process group", "connection")): raise
+        raise RabitError(f"process {process()[0]} of {count}: another process ended or does not answer; the last save is whole, and --resume goes on from it") from None
+    finally: distributed.destroy_process_group()
+
+# %% ../nbs/15_train.ipynb #37e13e47
+def follow_run(
+    trainer:Trainer,  # where it starts
+    source,           # the data
+    out:Path,         # folder of the run
+    progress:bool,    # show a bar?
+):
+    "The loop with its bar, and what happens when somebody stops it"
+    config, shown = trainer.config, source.batch(range(4), trainer.device)
+    with gentle_interrupt() as asked, tqdm(total=config.steps, initial=trainer.done, desc=str(out), disable=not progress, unit="step", dynamic_ncols=True) as bar:
+        if progress: bar.write(f"log, samples and weights: {out}; " + (f"losses use {trainer.vgg.note}" if trainer.vgg is not None else "no VGG19 in the losses"))
+        run_steps(trainer, source, shown, out, bar, asked)
+    if trainer.done >= config.steps: return
+    if trainer.rank == 0:
+        save_state(trainer, out)
+        print(f"stopped and saved at step {trainer.done} of {config.steps}; to go on:  rabit_train --resume {out}", file=sys.stderr)
+    raise KeyboardInterrupt
 
 # %% ../nbs/15_train.ipynb #34c30b70
 def train(
@@ -542,20 +624,17 @@ def train(
     source=None,         # data; default: what the configuration names
 )->Translator:           # the averaged model
     "Train, showing losses, drawing samples, writing a log and saving every so many steps; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
-    out, device = Path(out), pick_device(device)
-    trainer = load_state(out, device, steps) if config is None else None
-    config, done = (config, None) if trainer is None else (trainer.config, trainer.done)
-    source = source or make_source(config)
-    check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
-    trainer = trainer or Trainer(config, device)
-    open_run(out, done)
-    if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
-    shown = source.batch(range(4), device)
-    with gentle_interrupt() as asked, tqdm(total=config.steps, initial=trainer.done, desc=str(out), disable=not progress, unit="step", dynamic_ncols=True) as bar:
-        if progress: bar.write(f"log, samples and weights: {out}; " + (f"losses use {trainer.vgg.note}" if trainer.vgg is not None else "no VGG19 in the losses"))
-        run_steps(trainer, source, shown, out, bar, asked)
-    if asked.is_set() and trainer.done < config.steps:
-        save_state(trainer, out)
-        print(f"stopped and saved at step {trainer.done} of {config.steps}; to go on:  rabit_train --resume {out}", file=sys.stderr)
-        raise KeyboardInterrupt
+    out = Path(out)
+    with joined(device) as device:
+        trainer = load_state(out, device, steps) if config is None else None
+        config, done = (config, None) if trainer is None else (trainer.config, trainer.done)
+        source = source or make_source(config)
+        check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
+        trainer = trainer or Trainer(config, device)
+        if trainer.rank == 0: open_run(out, done)
+        if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
+        follow_run(trainer, source, out, progress and trainer.rank == 0)
     return trainer.average
+
+# %% ../nbs/15_train.ipynb #d6cba259
+if __name__ == "__main__" and "__file__" in globals(): import_module("rabit.cli").rabit_train()  # torchrun -m rabit.train; not in a notebook

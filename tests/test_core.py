@@ -18,6 +18,7 @@ from rabit.core import pad_to
 from rabit.core import pick_device
 from rabit.core import pixel_grid
 from rabit.core import positional_norm
+from rabit.core import process
 from rabit.core import resize
 from rabit.core import resize_labels
 from rabit.core import rng_state
@@ -26,6 +27,7 @@ from rabit.core import set_rng_state
 from rabit.core import to_blocks
 from rabit.core import to_pil
 from rabit.core import unit
+from rabit.core import world_mean
 
 def said(f, *args, **kwargs):
     "The message of the error that `f` raises"
@@ -159,6 +161,12 @@ def test_generators_go_on_where_they_were():
     seed_all(4)
     set_rng_state(state)
     assert (draw(), draw()) == wanted
+
+
+def test_one_process_alone_is_the_first_of_one():
+    assert process() == (0, 1)
+    x = torch.tensor([1., 2.], requires_grad=True)
+    assert torch.equal(world_mean(x), torch.tensor([1., 2.])) and not world_mean(x).requires_grad
 
 
 def test_the_same_seed_gives_the_same_numbers():

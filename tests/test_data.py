@@ -325,6 +325,16 @@ def test_batches_arrive_in_order_and_are_the_ones_that_batch_makes():
     assert not any(t.name.startswith("rabit-data") for t in threading.enumerate())
 
 
+def test_processes_share_a_step_without_gaps():
+    class Counted:
+        def batch(self, indices, device): return list(indices)
+    shares = [next(prefetch(Counted(), 5, 6, share=(rank, 3), workers=0)) for rank in range(3)]
+    assert shares == [(5, [30, 31]), (5, [32, 33]), (5, [34, 35])]
+    try: next(prefetch(Counted(), 0, 4, share=(0, 3), workers=0)); said = ""
+    except ValueError as e: said = str(e)
+    assert "4 records" in said and "multiple of 3" in said
+
+
 def test_an_error_in_the_background_appears_where_the_batch_is_asked_for():
     class Breaks:
         "A source whose sample 6 is broken."

@@ -1,6 +1,8 @@
 # Generated from nbs/11_losses.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import math
 import torch
+import torch.nn.functional as F
+from rabit.core import UNKNOWN
 from rabit.losses import VGG_WEIGHTS
 from rabit.losses import contextual_loss
 from rabit.losses import contextual_similarity
@@ -12,6 +14,7 @@ from rabit.losses import hinge_d
 from rabit.losses import hinge_g
 from rabit.losses import mask_loss
 from rabit.losses import match_loss
+from rabit.losses import parse_loss
 from rabit.losses import perceptual_loss
 from rabit.losses import thin
 from rabit.losses import token_truth
@@ -115,6 +118,17 @@ def test_the_mask_loss_by_hand():
     warped[0, 3, 0, 3] = 1.                              # all of the mass wrong
     assert abs(mask_loss(warped, ids).item() - (math.log(4) + 0 - math.log(1e-4)) / 3) < 1e-3
     assert mask_loss(warped, torch.full_like(ids, 255)) == 0
+
+
+def test_the_parser_s_loss_counts_known_pixels_only():
+    logits, labels = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 4, 4, dtype=torch.int64)
+    labels[0] = UNKNOWN
+    torch.testing.assert_close(parse_loss(logits, labels), F.cross_entropy(logits[1:], labels[1:]))
+    assert parse_loss(logits, torch.full_like(labels, UNKNOWN)) == 0
+    ys, xs = torch.randn(2, 3, 5, 4, 4, generator=torch.Generator().manual_seed(1)).unbind()
+    counts = torch.tensor([True, False, True])
+    torch.testing.assert_close(feature_matching([ys], [xs], None, counts), feature_matching([ys[counts]], [xs[counts]]))
+    assert feature_matching([ys], [xs], None, ~(counts | True)) == 0
 
 
 def test_the_hinge_by_hand():

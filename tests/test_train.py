@@ -106,7 +106,7 @@ def test_terms_with_weight_zero_are_not_computed_and_unpaired_records_teach_no_p
     everything.model.own_loss = lambda found, record: found.picture.abs().mean() + 0 * record["picture"].sum()
     assert terms_of(everything, record).keys() == PAPER_WEIGHTS.keys()                            # a system that has something of its own
     strangers = terms_of(everything, record | dict(paired=torch.zeros(2, dtype=torch.bool)))
-    assert strangers["warp"] == strangers["pixel"] == strangers["match"] == 0 and "vgg" not in strangers and strangers["feature"] == terms["feature"]
+    assert strangers["warp"] == strangers["pixel"] == strangers["match"] == strangers["vgg"] == 0 and strangers["feature"] == terms["feature"]
 
 
 def test_each_player_moves_only_itself_and_the_average_follows():
