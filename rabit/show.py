@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DPI', 'TEXT', 'SMALL', 'STYLE', 'PALETTE', 'LINES', 'wrap', 'Sheet', 'Plot', 'panels', 'color_labels', 'label_legend',
            'as_image', 'show_grid', 'show_row', 'show_heat', 'show_arrows', 'show_plan', 'show_curves', 'show_bars',
-           'make_knobs', 'draw_once', 'bind_knobs', 'explore', 'save_sheet']
+           'make_knobs', 'draw_once', 'bind_knobs', 'explore', 'redraw', 'save_sheet']
 
 # %% ../nbs/01_show.ipynb #7ee4899c
 import inspect, sys, textwrap
@@ -428,6 +428,14 @@ def explore(
 def _in_notebook():
     "Is there a kernel that can show pictures and widgets?"
     return "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel")
+
+# %% ../nbs/01_show.ipynb #7361d03a
+def redraw():  # function of a figure
+    "A place in the notebook for a figure that changes"
+    if not _in_notebook(): return lambda figure: None
+    from IPython.display import display
+    place = display(display_id=True)
+    return place.update
 
 # %% ../nbs/01_show.ipynb #bf8fc756
 def save_sheet(

@@ -203,7 +203,7 @@ def test_bars_carry_their_numbers_and_leave_gaps_for_missing_groups():
 
 
 def test_whiskers_reach_as_far_as_the_spread():
-    lines = show_bars({"a": 1., "b": 3.}, spread={"a": .5, "b": 0.}).containers[0].errorbar[2][0].get_segments()
+    lines = show_bars({"a": 1., "b": 3.}, spread={"a": .5, "b": 0.}).containers[-1].errorbar[2][0].get_segments()
     assert [sorted(y for _, y in line) for line in lines] == [[.5, 1.5], [3., 3.]]
 
 
@@ -265,6 +265,13 @@ def test_explore_fails_where_the_first_picture_fails():
         try: explore(draw, k=(1, 3))
         except wanted as error: print(type(error).__name__, error)
         else: raise AssertionError("an explore without a picture passed")
+
+
+def test_outside_a_notebook_nothing_is_redrawn():
+    import rabit.show
+    there, rabit.show._in_notebook = rabit.show._in_notebook, lambda: False
+    try: assert rabit.show.redraw()("no figure at all") is None
+    finally: rabit.show._in_notebook = there
 
 
 def test_a_sheet_is_written_and_a_place_that_cannot_be_written_is_named():

@@ -10,6 +10,8 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from rabit.core import RabitError
 from rabit.core import one_hot
+from rabit.core import pixel_grid
+from rabit.model import Translation
 from rabit.model import Translator
 from rabit.train import PAPER_WEIGHTS
 from rabit.train import PRESETS
@@ -19,8 +21,11 @@ from rabit.train import TrainConfig
 from rabit.train import Trainer
 from rabit.train import all_alike
 from rabit.train import averaged_decay
+from rabit.train import collapse_of
+from rabit.train import draw_run
 from rabit.train import draw_samples
 from rabit.train import gentle_interrupt
+from rabit.train import listen
 from rabit.train import load_state
 from rabit.train import log_row
 from rabit.train import make_source
@@ -215,7 +220,11 @@ def test_a_sample_sheet_has_a_row_per_record_and_the_collapse_of_its_pictures():
         painter, four = Trainer(small(), torch.device("cpu")), make_source(small()).batch(range(4))
         rows, titles = sample_rows(painter.average, four, 7)
         assert len(rows) == 4 and titles == ["condition", "exemplar", "warped", "confidence", "output", "target"] and torch.equal(rows[2][5], four["picture"][2])
-        assert 0 < draw_samples(painter, four, folder) < 1 and (Path(folder) / "samples" / "000000.png").exists()
+        found = draw_samples(painter, four, folder)
+        assert 0 < found["collapse"] < 1 and 0 < found["collapse_warp"] < 1 and (Path(folder) / "samples" / "000000.png").exists()
+        class Copy(torch.nn.Module):
+            def forward(self, condition, exemplar, exemplar_condition): return Translation(exemplar, exemplar, None, None, None, None, None)
+        assert collapse_of(Copy(), four, 7) == dict(collapse=1., collapse_warp=1.)
 
 
 def test_folders_that_are_taken_or_cannot_be_written_are_refused_and_logs_are_cut_back():
@@ -243,6 +252,14 @@ def test_the_first_interrupt_waits_and_the_second_does_not():
             signal.raise_signal(signal.SIGTERM); finished.append("another")
     except KeyboardInterrupt: finished.append("interrupted")
     assert finished == ["a step", "interrupted"] and signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_is_told_is_drawn():
+    with TemporaryDirectory() as folder:
+        for step in (1, 2): write_log(folder, [dict(step=step, warp=1. / step, entropy=.5), dict(step=step, collapse=.4, collapse_warp=.3)])
+        drawn = draw_run(folder).axes
+        assert [len(ax.lines) for ax in drawn] == [1, 1, 2] and drawn[0].lines[0].get_ydata().tolist() == [1., .5]
+        assert listen(Path(folder), False, True)(dict(step=1)) == [None]
 
 
 def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_refused():
@@ -302,6 +319,19 @@ def test_a_run_whose_features_are_all_alike_says_so_once():
         alike = small(steps=20, log_every=2, weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=3., feature=6000.), model=dict(position="none"))
         with redirect_stderr(io.StringIO()) as said: train(alike, folder, device="cpu", progress=False)
         assert said.getvalue().count("all features look alike") == 1 and "6000" in said.getvalue()
+
+
+def test_identity_collapse_is_warned_of_before_it_is_complete():
+    def itself(indices, record):
+        "The picture as its own exemplar, and the truth that belongs to it"
+        return record | dict(exemplar=record["picture"], exemplar_labels=record["labels"], position=pixel_grid((32, 32)).expand_as(record["position"]), visible=torch.ones_like(record["visible"]))
+    with TemporaryDirectory() as folder:
+        config = small(steps=60, sample_every=10, log_every=20, model=dict(position="coord", temperature=.1), weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=6., pixel=1.))
+        with redirect_stderr(io.StringIO()) as said: train(config, folder, device="cpu", progress=False, source=Changed(make_source(config), itself))
+        collapse = [row["collapse_warp"] for row in read_log(folder) if "collapse_warp" in row]
+    warned = [int(line.split("step ")[1].split(":")[0]) for line in said.getvalue().splitlines() if "resemble their exemplars" in line]
+    print("collapse of the warp:", [round(c, 2) for c in collapse], "warnings at steps", warned)
+    assert warned and collapse[warned[0] // 10 - 1] < .95 < collapse[-1]
 
 
 @pytest.mark.gpu
