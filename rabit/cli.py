@@ -203,6 +203,7 @@ def train_parser()->Parser:
     p.add_argument("--self-share", type=float, help="share of pseudo pairs among a folder's records, 0 to 1")
     p.add_argument("--save-every", type=steps_or_minutes, metavar="N|Nm", help="steps between saves, or minutes with an m, such as 500 or 10m")
     p.add_argument("--weight", type=weight_of, action="append", default=[], metavar="NAME=X", help="weight of a term of the loss, such as match=0; may be repeated")
+    p.add_argument("--tensorboard", action="store_true", help="write for TensorBoard, too, in the run's folder (needs the extra tensorboard)")
     p.add_argument("--vgg", metavar="PATH", help="VGG19 weights for the losses: a file, or 'download'")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
     return p
@@ -229,15 +230,15 @@ def rabit_train(argv=None):
     p = train_parser()
     args = p.parse_args(argv)
     if args.resume:
-        odd = [name for name, value in vars(args).items() if value != p.get_default(name) and name not in ("resume", "steps", "device")]
-        check(not odd, f"--resume goes on with the run's own settings; beside it only --steps and --device fit, not --{', --'.join(odd).replace('_', '-')}")
+        odd = [name for name, value in vars(args).items() if value != p.get_default(name) and name not in ("resume", "steps", "device", "tensorboard")]
+        check(not odd, f"--resume goes on with the run's own settings; beside it only --steps, --device and --tensorboard fit, not --{', --'.join(odd).replace('_', '-')}")
         check(any((args.resume / name).is_file() for name in (STATE, PREVIOUS)), f"--resume {args.resume}: no {STATE} in there, so no run to go on with")
         out = args.resume
-        train(None, out, args.steps, device=args.device)
+        train(None, out, args.steps, device=args.device, tensorboard=args.tensorboard)
     else:
         config = train_config(args)
         out = args.out or Path("runs") / Path(args.data).resolve().name
-        train(config, out, device=args.device)
+        train(config, out, device=args.device, tensorboard=args.tensorboard)
     if os.environ.get("RANK", "0") == "0": print(f"weights, log and samples are in {out}; to use them:  rabit_translate LABELS.png EXEMPLAR.jpg --weights {out}")
 
 # %% ../nbs/16_cli.ipynb #b52c3b2d

