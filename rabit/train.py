@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'SMALL_WEIGHTS', 'PRESETS', 'STATE', 'PREVIOUS', 'COLLAPSE', 'TrainConfig', 'check_config', 'preset',
-           'make_source', 'rate', 'averaged_decay', 'adam', 'Game', 'Trainer', 'all_alike', 'model_card', 'checksum',
-           'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of',
-           'draw_samples', 'open_run', 'gentle_interrupt', 'due', 'run_steps', 'warn_alike', 'warn_collapse',
-           'draw_run', 'listen', 'joined', 'follow_run', 'train']
+           'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'compile_networks', 'Game', 'Trainer',
+           'parts_of', 'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'read_log',
+           'write_log', 'log_row', 'sample_rows', 'collapse_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due',
+           'run_steps', 'warn_alike', 'warn_collapse', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 import torch
@@ -23,11 +24,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 from .core import RabitError, check, one_hot, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
 from .data import FolderSource, SceneSource, prefetch
 from .discriminate import Discriminator
-from .encode import VGG19
+from .encode import ResBlock, VGG19
+from .generate import SpadeResBlock
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
@@ -66,6 +69,9 @@ class TrainConfig:
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
     amp:bool = True           # bf16 on a GPU
+    accumulate:int = 1        # a process takes its records in so many parts, one after another: less memory, the same batch
+    checkpoint:bool = False   # compute the activations of residual blocks again on the way back instead of keeping them
+    compile:bool = False      # let torch.compile fuse what it can in encoder and decoder
     log_every:int = 50        # steps
     sample_every:int = 250    # steps
     save_every:int = 250      # steps
@@ -87,10 +93,11 @@ def check_config(
     check(len(config.size) == 2 and all(s >= 2 * side and s % side == 0 for s in config.size),
           f"size {'x'.join(map(str, config.size[::-1]))} (width x height) does not fit: multiples of {side}, at least {2 * side}, are needed")
     check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
-    for name in ("classes", "steps", "batch", "log_every", "sample_every", "save_every", "match_tokens"):
+    for name in ("classes", "steps", "batch", "accumulate", "log_every", "sample_every", "save_every", "match_tokens"):
         check(getattr(config, name) >= 1, f"{name} = {getattr(config, name)} does not fit: at least 1 is needed")
     check(config.lr > 0 and config.clip > 0 and config.temperature > 0 and 0 <= config.ema < 1,
           f"lr = {config.lr}, clip = {config.clip}, temperature = {config.temperature}, ema = {config.ema}: the first three must be above 0, the last in [0, 1)")
+    check(config.batch % config.accumulate == 0, f"a batch of {config.batch} records cannot be taken in {config.accumulate} equal parts; accumulate must divide the batch")
     check(config.save_minutes is None or config.save_minutes > 0, f"save_minutes = {config.save_minutes} does not fit: above 0 is needed")
 
 # %% ../nbs/15_train.ipynb #8e7126ff
@@ -157,6 +164,23 @@ def adam(
     for group in optimizer.param_groups: group["start"] = lr
     return optimizer
 
+# %% ../nbs/15_train.ipynb #6929736d
+def forget_activations(
+    net:nn.Module,  # whose residual blocks shall not keep their activations; changed in place
+):
+    "Activation checkpointing of every residual block (Chen et al., 2016)"
+    for block in net.modules():
+        if isinstance(block, (ResBlock, SpadeResBlock)): block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+def compile_networks(
+    model:Translator,  # whose encoder and decoder are compiled; changed in place, names of weights stay
+):
+    "torch.compile for encoder and decoder, or a line that says why not"
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.zeros(8, device=model.device))                      # is there a compiler at all?
+        for net in (model.encoder.net, model.injector, model.decoder): net.compile()
+    except Exception as e: print(f"not compiled ({type(e).__name__}: {(str(e).splitlines() or [''])[0][:120]}); everything runs as it is", file=sys.stderr)
+
 # %% ../nbs/15_train.ipynb #79031227
 class Game(nn.Module):
     "One player's part of a step as one forward pass of one module: what `DistributedDataParallel` needs, and a plain call without it"
@@ -183,6 +207,8 @@ class Trainer:
         self.judge = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers)) if w["adversarial"] else None
         self.vgg = self.place(VGG19(config.vgg_width, config.vgg_weights)) if w["perceptual"] or w["vgg"] or w["contextual"] else None
         self.optimizers = dict(g=adam(self.model, g, config.betas)) | (dict(d=adam(self.judge, d, config.betas)) if self.judge else {})
+        if config.checkpoint: forget_activations(self.model)
+        if config.compile: compile_networks(self.model)
         self.rank, self.processes = process()
         self.games = dict(g=self.share(Game(self.model, self.generator_loss))) | (dict(d=self.share(Game(self.judge, self.judge_loss))) if self.judge else {})
 
@@ -251,37 +277,38 @@ def judged_terms(self:Trainer, condition, y, picture)->dict:
 # %% ../nbs/15_train.ipynb #a8de5aca
 @patch
 def update(self:Trainer,
-    player:str,  # "g" or "d"
-    loss:Tensor, # a number
+    player:str,   # "g" or "d"
     net:nn.Module,  # the player's network
-)->Tensor:       # norm of the gradient before clipping
+    parts:list,   # of what the player's loss is called with; more than one: their gradients are averaged
+)->tuple:         # norm of the gradient before clipping, and what the loss returned for each part, cut off from the graph
     "One step of one player, unless its loss or gradient is not finite"
-    optimizer = self.optimizers[player]
+    optimizer, results = self.optimizers[player], []
     for group in optimizer.param_groups: group["lr"] = group["start"] * rate(self.done, self.config.steps)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    for i, part in enumerate(parts):
+        alone = self.processes == 1 or i == len(parts) - 1                     # the last part tells the other processes
+        with nullcontext() if alone else self.games[player].no_sync():
+            loss, *rest = self.games[player](*part)
+            (loss / len(parts)).backward()
+        results.append((loss.detach(), *rest))
     norm = nn.utils.clip_grad_norm_(net.parameters(), self.config.clip)
-    if loss.isfinite() and norm.isfinite(): optimizer.step()
-    return norm.detach()
+    if norm.isfinite() and all(loss.isfinite() for loss, *_ in results): optimizer.step()
+    return norm.detach(), results
 
 # %% ../nbs/15_train.ipynb #30e65305
 @patch
-def judge_loss(self:Trainer, condition, real, fake)->Tensor:
-    "The discriminator's loss"
-    with self.autocast(): return hinge_d([l.float() for l, _ in self.judge(condition, real)], [l.float() for l, _ in self.judge(condition, fake)])
+def judge_loss(self:Trainer, condition, real, fake)->tuple:
+    "The discriminator's loss, alone in a tuple, as `update` wants it"
+    with self.autocast(): return hinge_d([l.float() for l, _ in self.judge(condition, real)], [l.float() for l, _ in self.judge(condition, fake)]),
 
 # %% ../nbs/15_train.ipynb #5a0f5e3e
 @patch
 def judge_step(self:Trainer,
-    condition:Tensor,  # (b, classes, h, w)
-    real:Tensor,       # (b, 3, h, w)
-    fake:Tensor,       # (b, 3, h, w), detached
-)->Tensor:             # its loss
+    parts:list,  # of (condition (b, classes, h, w), real (b, 3, h, w), fake (b, 3, h, w), detached)
+)->Tensor:       # its loss, mean over the parts
     "One step of the discriminator"
     self.judge.requires_grad_(True)
-    loss = self.games["d"](condition, real, fake)
-    self.update("d", loss, self.judge)
-    return loss.detach()
+    return torch.stack([loss for loss, in self.update("d", self.judge, parts)[1]]).mean()
 
 # %% ../nbs/15_train.ipynb #15c8f1a8
 @patch
@@ -334,19 +361,29 @@ def odd(self:Trainer, values)->list:
     names = [name for name, value in values.items() if not value.isfinite()]
     return (names or ["another process"]) if self.anywhere(bool(names)) else []
 
+# %% ../nbs/15_train.ipynb #2b3fa85b
+def parts_of(
+    record:dict,  # a batch
+    count:int,    # how many
+)->list:          # of records
+    "A batch in equal parts"
+    size = len(record["labels"])
+    check(size % count == 0, f"{size} records cannot be taken in {count} equal parts")
+    return [{k: v[i:i + size // count] for k, v in record.items()} for i in range(0, size, size // count)]
+
 # %% ../nbs/15_train.ipynb #2c0a1b81
 @patch
 def step(self:Trainer,
     record:dict,  # a batch, on the device
 )->dict:          # name → value of every term before its weight; empty if the step was skipped
     "One step of each player; a step whose numbers are not finite is skipped, and the fifth in a row ends the run"
-    condition = one_hot(record["labels"], self.config.classes)
+    parts = [(part, one_hot(part["labels"], self.config.classes)) for part in parts_of(record, self.config.accumulate)]
     if self.judge is not None: self.judge.requires_grad_(False)
-    total, values, picture = self.games["g"](record, condition)
-    values["gradient"] = self.update("g", total, self.model)
+    norm, results = self.update("g", self.model, parts)
+    values = {name: torch.stack([found[name] for _, found, _ in results]).mean() for name in results[0][1]} | dict(gradient=norm)
     odd = self.odd(values)
     if not odd and self.judge is not None:
-        values["judge"] = self.judge_step(condition, record["picture"], picture)
+        values["judge"] = self.judge_step([(condition, part["picture"], picture) for (part, condition), (_, _, picture) in zip(parts, results)])
         odd = self.odd(dict(judge=values["judge"]))
     self.skipped = self.skipped + 1 if odd else 0
     check(self.skipped < 5, f"the loss was not finite in 5 steps running, up to step {self.done + 1} ({', '.join(odd)}): a lower lr than {self.config.lr:g} may help, "
