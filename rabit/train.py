@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 from .core import RabitError, check, one_hot, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
-from .data import FolderSource, SceneSource, prefetch
+from .data import FolderSource, SceneSource, TarSource, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
 from .generate import SpadeResBlock
@@ -45,7 +45,7 @@ PAPER_WEIGHTS = dict(cycle=1., feature=10., perceptual=.001, vgg=10., contextual
 @dataclass
 class TrainConfig:
     "All that a run depends on; saved as JSON beside its weights"
-    data:str = "street"       # a world of scenes, or a folder of pictures and label maps
+    data:str = "street"       # a world of scenes, or a folder of pictures and label maps, or of .tar archives with them
     classes:int = 7           # label ids 0 … classes-1
     size:tuple = (64, 64)     # (h, w) of the pictures: multiples of 8, at least 16
     split:str|None = None     # of a folder
@@ -135,6 +135,9 @@ def make_source(
     "The data that a configuration names"
     seed = config.seed if seed is None else seed
     if config.data == "street": return SceneSource(config.data, seed, config.size)
+    if any(Path(config.data).glob("*.tar")):
+        check(config.split is None and config.exemplars is None, f"{config.data} holds archives, which have no splits and no lists of exemplars")
+        return TarSource(config.data, config.classes, config.size, config.self_share, seed)
     return FolderSource(config.data, config.classes, config.size, config.split, config.self_share, seed, config.exemplars)
 
 # %% ../nbs/15_train.ipynb #746f0281

@@ -11,6 +11,7 @@ from rabit.core import check
 from rabit.core import to_pil
 from rabit.data import FolderSource
 from rabit.data import SceneSource
+from rabit.data import TarSource
 from rabit.data import _apart
 from rabit.data import _pixels
 from rabit.data import ade20k_ids
@@ -122,8 +123,8 @@ def test_labels_that_cannot_be_right_are_refused_with_what_would_fit():
     with tempfile.TemporaryDirectory() as d:
         Image.new("RGB", (4, 4), (128, 64, 128)).save(f"{d}/painted.png")
         Image.fromarray(np.array([[0, 7], [11, 255]], np.uint8)).save(f"{d}/ids.png")
-        Image.new("L", (8, 8)).save(f"{d}/lossy.jpg")
-        for message in (fails(read_labels, f"{d}/painted.png"), fails(read_labels, f"{d}/ids.png", 8), fails(read_labels, f"{d}/lossy.jpg")):
+        for name in ("lossy.jpg", "disguised.png"): Image.new("L", (8, 8)).save(f"{d}/{name}", "JPEG")
+        for message in (fails(read_labels, f"{d}/painted.png"), fails(read_labels, f"{d}/ids.png", 8), fails(read_labels, f"{d}/lossy.jpg"), fails(read_labels, f"{d}/disguised.png")):
             print(message.replace(d, "…"))
         assert "label id 11" in fails(read_labels, f"{d}/ids.png", 8) and "classes=12 would fit" in fails(read_labels, f"{d}/ids.png", 8)
         read_labels(f"{d}/ids.png", 12)
@@ -311,6 +312,38 @@ def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():
     assert not report["fits"] and found["pictures without labels"] == found["unreadable"] == found["sizes differ"] == 1
     assert found["label ids out of range"] > 1 and report["splits"][""]["classes_needed"] == 7
     assert not inspect_folder("/no/such/folder")["fits"]
+
+
+def test_records_in_archives_are_those_in_folders():
+    import tarfile
+    def shards(folder, count=6):
+        "Two archives with the first street scenes, and the same in a plain folder"
+        scenes = SceneSource(size=(16, 16)).batch(range(count))
+        for name in ("images", "labels"): (folder / "plain" / name).mkdir(parents=True)
+        archives = [tarfile.open(folder / f"{name}.tar", "w") for name in ("a", "b")]
+        for i in range(count):
+            picture, labels = folder / "plain" / "images" / f"s{i}_0.png", folder / "plain" / "labels" / f"s{i}_0.png"
+            to_pil(scenes["picture"][i]).save(picture); Image.fromarray(scenes["labels"][i].byte().numpy()).save(labels)
+            archives[i % 2].add(picture, f"x/s{i}_0.png"); archives[i % 2].add(labels, f"x/s{i}_0.labels.png")
+        for archive in archives: archive.close()
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp)
+        shards(folder)
+        source, plain = TarSource(folder, 7, (16, 16), seed=3), FolderSource(folder / "plain", 7, (16, 16), augment=False)
+        assert len(source) == 6 and set(source.shard_of.tolist()) == {0, 1}
+        whole = {tuple(plain.read_pair(s)[1].flatten().tolist()) for s in plain.stems}
+        assert {tuple(source.read_pair(s)[1].flatten().tolist()) for s in source.stems} == whole
+        order = [source._target_of(i) for i in range(12)]
+        assert sorted(order[:6]) == sorted(order[6:]) == list(range(6)) and order[:6] != order[6:]
+        assert len(set(source.shard_of[order[:3]])) == 1                                          # one shard, then the other
+        again = TarSource(folder, 7, (16, 16), seed=3)
+        one, two = source.batch([4, 9]), again.batch([4, 9])
+        assert all(torch.equal(v, two[k]) for k, v in one.items())
+        (folder / "c.tar").write_bytes(b"no archive at all")
+        for wrong, word in ((folder, "c.tar cannot be read"), (folder / "plain", "no .tar")):
+            try: TarSource(wrong, 7, (16, 16)); said = ""
+            except RabitError as e: said = str(e)
+            assert word in said, said
 
 
 def test_batches_arrive_in_order_and_are_the_ones_that_batch_makes():
