@@ -6,7 +6,7 @@
 __all__ = ['SUFFIXES', 'FORMATS', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'PARTS', 'SceneSource', 'read_picture', 'read_labels',
            'find_splits', 'pick_split', 'find_pairs', 'group_of', 'random_map', 'push', 'pull', 'pseudo_exemplar',
            'random_color', 'recolor', 'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs',
-           'write_pairs', 'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
+           'check_listed', 'write_pairs', 'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
 
 # %% ../nbs/12_data.ipynb #81dd2b59
 import io, json, math, tarfile
@@ -57,11 +57,11 @@ def _upright(im:Image.Image, path:Path) -> Image.Image:
     turned.format = im.format
     return turned
 
-def _open(path:Path|Image.Image) -> Image.Image:
-    "The decoded picture, upright; every way in which that can fail becomes one `RabitError` that names the file."
+def _open(path:Path|Image.Image, data:bytes|None=None) -> Image.Image:
+    "The decoded picture, upright; every way in which that can fail becomes one `RabitError` that names the file (whose bytes may be given)."
     try:
         if isinstance(path, Image.Image): return _upright(path, path)
-        with Image.open(_check_file(path), formats=FORMATS) as im: return _upright(im, path)
+        with Image.open(_check_file(path) if data is None else io.BytesIO(data), formats=FORMATS) as im: return _upright(im, path)
     except Image.DecompressionBombError as e:
         raise RabitError(f"{path} claims more than twice {Image.MAX_IMAGE_PIXELS} pixels, the limit") from e
     except RabitError: raise
@@ -526,16 +526,23 @@ def _rows(text:str, path:Path) -> list[list[str]]:
     for n, r in rows: check(len(r) >= 2 and r[0].strip() and r[1].strip(), f"{path}, line {n}: {','.join(r)!r} is not 'target,exemplar'")
     return [r[:2] for _, r in rows]
 
+def check_listed(names:list[str], # stems
+    suffix:str, # .json, or any other for text
+    ):
+    "Refuse names that a list would give back as others."
+    lines = suffix != ".json"
+    odd = [n for n in names if _stem(n) != n or lines and ("," in n or n.splitlines() != [n])]
+    check(not odd, f"a list cannot hold the name {odd[0] if odd else ''!r}: {'commas, line breaks, ' if lines else ''}spaces at its ends, backslashes and a picture's suffix would not "
+                   f"survive; rename the file{', or write a .json list' if lines else ''}")
+
 def write_pairs(pairs:list[tuple[str, list[str]]], # as from `retrieve`
     path:str|Path, # .json, or any other suffix for text
     suffix:str|None=None, # which of the two; None = the path's
     ) -> Path: # the file written
     "Write a list of exemplars for `read_pairs`; names that would be read as others are refused."
-    path, lines = Path(path), (suffix or Path(path).suffix) != ".json"
-    odd = [n for t, es in pairs for n in (t, *es) if _stem(n) != n or lines and ("," in n or n.splitlines() != [n])]
-    check(not odd, f"{path} cannot hold the name {odd[0] if odd else ''!r}: {'commas, line breaks, ' if lines else ''}spaces at its ends, backslashes and a picture's suffix would not "
-                   f"survive; rename the file{', or write a .json list' if lines else ''}")
-    text = "".join(f"{t},{e}\n" for t, es in pairs for e in es) if lines else json.dumps(dict(pairs), indent=1)
+    path, suffix = Path(path), suffix or Path(path).suffix
+    check_listed([n for t, es in pairs for n in (t, *es)], suffix)
+    text = json.dumps(dict(pairs), indent=1) if suffix == ".json" else "".join(f"{t},{e}\n" for t, es in pairs for e in es)
     try: path.write_text(text, encoding="utf-8")
     except (OSError, UnicodeEncodeError) as e: raise RabitError(f"{path} cannot be written: {getattr(e, 'strerror', None) or e}") from e
     return path
@@ -620,6 +627,7 @@ def read_shard(
     ) -> dict[str, list]: # name → [picture, labels], each (archive, name, offset, bytes)
     "Where the records of one archive are; nothing is unpacked."
     found = {}
+    check(path.is_file(), f"{path} is no file; an uncompressed .tar is needed")
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
@@ -628,7 +636,7 @@ def read_shard(
                 part = PARTS.get((dot + rest).lower())
                 if member.isfile() and part is not None:
                     found.setdefault(f"{folder}/{stem}".lstrip("./"), [None, None])[part] = (path, member.name, member.offset_data, member.size)
-    except (tarfile.TarError, OSError, EOFError) as e: raise RabitError(f"{path} cannot be read as a tar archive ({e}); an uncompressed .tar is needed") from None
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as e: raise RabitError(f"{path} cannot be read as a tar archive ({e}); an uncompressed .tar is needed") from None
     lonely = [name for name, pair in found.items() if None in pair]
     check(not lonely, f"{path}: {lonely[0] if lonely else ''} has only one of NAME.jpg (or png, webp) and NAME.labels.png{_others(len(lonely) - 1)}")
     check(found, f"{path} holds no records: NAME.jpg (or png, webp) and NAME.labels.png are needed")
@@ -648,6 +656,8 @@ class TarSource(FolderSource):
         cache_bytes:int=0, # memory for decoded pictures: more than one epoch of some shards
     ):
         check(1 <= classes <= 255 and 0 <= self_share <= 1, f"classes={classes}, self_share={self_share}: 1 to 255, and 0 to 1, would fit")
+        check_size(size)
+        check(isinstance(seed, int) and seed >= 0, f"seed={seed!r} does not fit; a whole number of 0 or more is needed")
         self.root, self.classes, self.size, self.seed = Path(root), classes, tuple(size), seed
         self.self_share, self.color_share, self.augment, self.ignore, self.relabel, self.lists = self_share, color_share, augment, tuple(ignore), None, None
         shards = sorted(self.root.glob("*.tar"))
@@ -663,7 +673,8 @@ class TarSource(FolderSource):
 
     def _decode(self, picture, labels):
         "Read a pair from its archives"
-        return super()._decode(*(_from_tar(*place) for place in (picture, labels)))
+        try: return super()._decode(*(_from_tar(*place) for place in (picture, labels)))
+        except RabitError as e: raise RabitError(f"{picture[0]}, {picture[1]} and {labels[1]}: {e}") from None
 
     def _target_of(self, index):
         "Shards in a new order every epoch, records in a new order inside each"
@@ -686,12 +697,9 @@ class TarSource(FolderSource):
 def _from_tar(archive:Path, name:str, offset:int, length:int) -> Image.Image:
     "A picture inside an archive"
     try:
-        with open(archive, "rb") as f:
-            f.seek(offset)
-            picture = _open(Image.open(io.BytesIO(f.read(length))))
-        picture.load()
-        return picture
-    except (OSError, SyntaxError, ValueError) as e: raise RabitError(f"{archive}: {name} cannot be read as a picture ({e})") from None
+        with open(archive, "rb") as f: f.seek(offset); data = f.read(length)
+    except OSError as e: raise RabitError(f"{archive} cannot be read ({e})") from None
+    return _open(f"{archive}: {name}", data)
 
 # %% ../nbs/12_data.ipynb #0bdead28
 def prefetch(source, # anything with .batch(indices, device)

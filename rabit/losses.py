@@ -12,11 +12,13 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core import UNKNOWN, check, check_finite, check_labels, resize, unit, world_mean
+from .core import UNKNOWN, check, check_finite, check_labels, check_map, check_size, resize, unit, world_mean
 
 # %% ../nbs/11_losses.ipynb #7399ded3
 def _same_shape(a, b, name_a, name_b):
-    "Refuse to compare tensors that would only broadcast"
+    "Refuse to compare tensors that would only broadcast, and such as have no mean"
+    check(a.is_floating_point() and b.is_floating_point() and a.numel() > 0, f"{name_a} {tuple(a.shape)} of {a.dtype} and {name_b} of {b.dtype} have no mean difference: "
+                                                                             "floating-point numbers are needed, one at least")
     check(a.shape == b.shape, f"{name_a} {tuple(a.shape)} and {name_b} {tuple(b.shape)} cannot be compared: the same shape is needed")
 
 # %% ../nbs/11_losses.ipynb #c0e1941a
@@ -36,6 +38,8 @@ def warp_loss(
     "L1 of the warp: mean over batch, channels and the pixels of the mask (RABIT's and CoCosNet's term for pseudo pairs)"
     _same_shape(warped, target, "warped", "target")
     if mask is None: return (warped - target).abs().mean()
+    check(warped.ndim == 4 and mask.shape in ((len(warped), *warped.shape[2:]), (len(warped), 1, *warped.shape[2:])),
+          f"mask {tuple(mask.shape)} does not lie on warped {tuple(warped.shape)}: (b, h, w) of (b, c, h, w) is needed")
     return _mean_where((warped - target).abs(), mask.view(mask.shape[0], 1, *mask.shape[-2:]).to(warped.dtype))
 
 # %% ../nbs/11_losses.ipynb #2c5ab133
@@ -69,6 +73,8 @@ def cycle_loss(
     "L1 of the cycle: mean over batch, channels and exemplar pixels, each weighted by the mass that reached it, at most 1"
     _same_shape(exemplar, returned, "exemplar", "returned")
     if reach is None: return (exemplar - returned).abs().mean()
+    check(exemplar.ndim == 4 and check_map(reach, "reach").shape[:2] == (len(exemplar), 1),
+          f"reach {tuple(reach.shape)} does not belong to exemplar {tuple(exemplar.shape)}: (b, 1, hk, wk) is needed")
     weight = F.interpolate(reach.detach().to(exemplar.dtype).clamp(0, 1), exemplar.shape[-2:], mode="nearest")
     return _mean_where((exemplar - returned).abs(), weight)
 
@@ -121,8 +127,9 @@ def thin(
     limit:int|None,  # most positions wanted
 )->Tensor:      # (b, c, n)
     "Every t-th row and column, with the smallest t that leaves at most `limit` positions"
+    check(limit is None or limit >= 1, f"limit={limit} does not fit; at least 1 position, or None for all, is needed")
     t = 1 if limit is None else max(1, math.ceil(math.sqrt(x.shape[-2] * x.shape[-1] / limit)))
-    return x[..., t // 2::t, t // 2::t].flatten(2)
+    return x[..., min(t // 2, x.shape[-2] - 1)::t, min(t // 2, x.shape[-1] - 1)::t].flatten(2)
 
 # %% ../nbs/11_losses.ipynb #5d9c8604
 def contextual_loss(
@@ -132,7 +139,7 @@ def contextual_loss(
     limit:int|None=4096,  # most positions used of each (every t-th row and column); None: all, n·m numbers per picture
 )->Tensor:
     "−log of the mean over output positions of the best CX: mean over batch. 0 when every feature has an unrivalled partner"
-    check(y.ndim == 4 and z.ndim == 4 and y.shape[:2] == z.shape[:2], f"y {tuple(y.shape)} and z {tuple(z.shape)} cannot be compared: "
+    check(check_map(y, "y").shape[:2] == check_map(z, "z").shape[:2], f"y {tuple(y.shape)} and z {tuple(z.shape)} cannot be compared: "
           "(b, c, h, w) with the same b and c are needed")
     check(bandwidth > 0, f"bandwidth={bandwidth} does not fit; a number above 0 is needed")
     with torch.autocast(y.device.type, enabled=False):                     # cosines near 1 are all alike in bf16
@@ -148,7 +155,7 @@ def mask_loss(
     "Negative log likelihood of the warped labels: mean over the pixels that have a label and any mass"
     check(warped_condition.ndim == 4 and warped_condition.shape[:1] + warped_condition.shape[2:] == labels.shape,
           f"warped condition {tuple(warped_condition.shape)} and labels {tuple(labels.shape)} do not fit: (b, c, h, w) and (b, h, w) are needed")
-    check_labels(labels, warped_condition.shape[1])
+    labels = check_labels(labels, check_map(warped_condition, "warped condition").shape[1]).long()
     p = warped_condition.float()
     mass = p.sum(1)
     counts = (labels != UNKNOWN) & (mass > 1e-6)
@@ -162,16 +169,23 @@ def parse_loss(
     labels:Tensor,  # (b, h, w), int64, 255 unknown
 )->Tensor:
     "Cross-entropy of read labels: mean over the pixels whose label is known. Ours, not the paper's"
+    check(check_map(logits, "logits").shape[:1] + logits.shape[2:] == labels.shape, f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)} do not fit: "
+                                                                                   "(b, c, h, w) and (b, h, w) are needed")
+    labels = check_labels(labels, logits.shape[1]).long()
     known = (labels != UNKNOWN).sum()
     return F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum") / world_mean(known).clamp_min(1e-6)
 
 # %% ../nbs/11_losses.ipynb #122c2458
+def _check_logits(maps): check(all(x.is_floating_point() and x.numel() > 0 for x in maps), f"logits of {[(tuple(x.shape), x.dtype) for x in maps]} have no mean: "
+                                                                                            "floating-point numbers are needed, one at least")
+
 def hinge_d(
     real:list,  # logits of true pictures, one tensor per scale
     fake:list,  # logits of outputs (detached by the caller), one tensor per scale
 )->Tensor:
     "The discriminator's hinge: mean over batch and patches, then over scales; 2 for one that always says 0, 0 at best"
     check(0 < len(real) == len(fake), f"{len(real)} scales of real and {len(fake)} of fake logits; as many of each are needed")
+    _check_logits([*real, *fake])
     return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake)) / len(real)
 
 # %% ../nbs/11_losses.ipynb #556b5858
@@ -180,6 +194,7 @@ def hinge_g(
 )->Tensor:
     "The generator's side: minus the mean logit over batch and patches, then over scales"
     check(len(fake) > 0, "no logits were given; a list with one tensor per scale is needed")
+    _check_logits(fake)
     return -sum(f.mean() for f in fake) / len(fake)
 
 # %% ../nbs/11_losses.ipynb #3f279046
@@ -191,6 +206,8 @@ def token_truth(
     exemplar_size:tuple,  # (H', W') pixels of the exemplar, multiples of `key_size`
 )->tuple:             # index (b, h·w) int64 of the true exemplar token (0 where not valid), valid (b, h·w) bool
     "The true exemplar token of every query token, read at the pixel at the token's centre"
+    for size in (query_size, key_size, exemplar_size): check_size(size)
+    check(visible.ndim == 3 and visible.dtype == torch.bool and visible.numel() > 0, f"visible {tuple(visible.shape)} of {visible.dtype} does not fit: bool (b, H, W) is needed")
     (H, W), (h, w), (hk, wk) = visible.shape[-2:], query_size, key_size
     check(position.shape == (visible.shape[0], 2, H, W), f"position {tuple(position.shape)} and visible {tuple(visible.shape)} do not fit: (b, 2, H, W) and (b, H, W) are needed")
     check(H % h == 0 and W % w == 0, f"truth of {(H, W)} pixels does not lie on {(h, w)} query tokens: whole multiples are needed")
@@ -214,7 +231,10 @@ def match_loss(
     generator:torch.Generator|None=None,  # of the draw, on the CPU
 )->Tensor:
     "Cross-entropy of the match: mean over the visible query tokens of −ln softmax(cosine / temperature) at the true token. Ours, not the paper's"
-    check(query.shape[:2] == key.shape[:2], f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: (b, c, h, w) with the same b and c are needed")
+    check(check_map(query, "query").shape[:2] == check_map(key, "key").shape[:2],
+          f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: (b, c, h, w) with the same b and c are needed")
+    check(visible.ndim == 3 and len(query) == len(visible), f"query {tuple(query.shape)} and visible {tuple(visible.shape)} are not of one batch")
+    check(sample is None or sample >= 1, f"sample={sample} does not fit; at least 1 token, or None for all, is needed")
     check(temperature > 0, f"temperature={temperature} does not fit; a number above 0 is needed")
     index, valid = token_truth(position, visible, query.shape[-2:], key.shape[-2:], size)
     with torch.autocast(query.device.type, enabled=False):

@@ -9,7 +9,7 @@ __all__ = ['Match', 'check_pair', 'dense_match']
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from .core import check, check_finite, from_blocks, grid_of, pixel_grid, to_blocks, unit
+from .core import check, check_finite, check_map, from_blocks, grid_of, pixel_grid, to_blocks, unit
 
 # %% ../nbs/03_match.ipynb #1bdff747
 class Match:
@@ -23,6 +23,8 @@ class Match:
         peak:Tensor|None=None,  # (b, 1, h, w) best similarity of each query token, before any softmax
         coarser:tuple=(),  # matches on coarser grids that led to this one, coarsest first (systems that search from coarse to fine)
     ):
+        check(index is not None or weights.ndim == 4 and weights.shape[-1] == key_size[0] * key_size[1],
+              f"weights {tuple(weights.shape)} without an index must have one column for each of the {key_size[0]}×{key_size[1]} exemplar tokens")
         self.weights, self.index, self.peak = _without_padding(weights, query_size, block), index, peak
         self.query_size, self.key_size, self.block, self.coarser = tuple(query_size), tuple(key_size), tuple(block), tuple(coarser)
 
@@ -60,7 +62,7 @@ def check_pair(
     "Refuse feature maps that cannot be compared"
     check(query.ndim == 4 and key.ndim == 4 and query.shape[:2] == key.shape[:2] and query.numel() > 0 and key.numel() > 0,
           f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: (b, c, h, w) with the same b and c are needed")
-    check_finite(query, "query"); check_finite(key, "key")
+    check_finite(check_map(query, "query"), "query"); check_finite(check_map(key, "key"), "key")
 
 # %% ../nbs/03_match.ipynb #b104bb1a
 def dense_match(
@@ -100,7 +102,7 @@ def warp(self:Match,
     v:Tensor,  # (b, c, H, W) on the exemplar: the key grid, or a finer one whose sides are multiples of it
 )->Tensor:     # (b, c, h·r, w·r') on the query
     "Bring exemplar values to the query; a finer map moves as r×r' patches"
-    r = _ratio(v.shape[-2:], self.key_size, "exemplar's")
+    r = _ratio(check_map(v).shape[-2:], self.key_size, "exemplar's")
     tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
     with torch.autocast(v.device.type, enabled=False):
         out = self.weights.to(v.dtype) @ self._candidates(tokens)              # (b, g, p, r·r'·c)
@@ -167,7 +169,7 @@ def back(self:Match,
     v:Tensor,  # (b, c, H, W) on the query grid, or a finer one whose sides are multiples of it
 )->Tensor:     # (b, c, hk·r, wk·r') on the exemplar; 0 where nothing arrives
     "Send query values back along the same weights, averaged by what arrives (the cycle)"
-    r = _ratio(v.shape[-2:], self.query_size, "query's")
+    r = _ratio(check_map(v).shape[-2:], self.query_size, "query's")
     with torch.autocast(v.device.type, enabled=False):
         sent = self.weights.to(v.dtype).transpose(2, 3) @ to_blocks(_to_patches(v, r), self.block)    # (b, g, q, r·r'·c)
     return _from_patches(self._scatter(sent) / self.reach().to(v.dtype).clamp_min(1e-6), r)

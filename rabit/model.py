@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Translation', 'BilevelMatcher', 'Translator', 'trunk', 'rabit', 'same_area', 'check_place', 'write_whole',
            'shipped_weights', 'find_weights', 'read_json', 'read_weights', 'find_builder', 'systems', 'system_builder',
-           'build', 'load_whole']
+           'suits', 'build', 'check_weights', 'load_whole']
 
 # %% ../nbs/13_model.ipynb #fe477eb3
-import inspect, json, os
+import inspect, json, math, os
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from . import __version__
-from .core import (RabitError, check, check_finite, check_labels, check_picture, crop_to, labels_of, one_hot, pad_to, resize,
+from .core import (RabitError, check, check_finite, check_labels, check_picture, check_size, crop_to, labels_of, one_hot, pad_to, resize,
                         resize_labels, to_pil)
 from .data import read_labels, read_picture
 from .encode import Encoder, Features
@@ -120,8 +120,10 @@ def trunk(
 )->Translator:
     "The shared encoder, injector and decoder around a matcher"
     c = config | dict(size=list(config["size"]), names=list(config["names"]) if config["names"] else None)
-    check(1 <= c["classes"] <= 255 and c["width"] >= 4, f"classes = {c['classes']}, width = {c['width']}: 1 to 255 classes and a width of at least 4 are needed")
-    check(len(c["size"]) == 2 and all(n >= 8 and n % 8 == 0 for n in c["size"]), f"size = {tuple(c['size'])} (h, w): two multiples of 8 are needed to train on")
+    check_size(c["size"])
+    check(1 <= c["classes"] <= 255 and c["width"] >= 4 and c["features"] >= 1,
+          f"classes = {c['classes']}, width = {c['width']}, features = {c['features']}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
+    check(len(c["size"]) == 2 and all(8 <= n <= 8192 and n % 8 == 0 for n in c["size"]), f"size = {tuple(c['size'])} (h, w): two multiples of 8, at most 8192, are needed to train on")
     widths = tuple(c["width"] * i for i in (1, 2, 3, 4))
     return (system or Translator)(Encoder(c["classes"], c["width"], c["features"], c["position"], c["frame"], stride=c["stride"]), matcher,
                                   Injector(c["classes"], widths, c["confidence"]), Decoder(widths), c)
@@ -158,10 +160,10 @@ def _labels(self:Translator, given, name):                                     #
 
 # %% ../nbs/13_model.ipynb #d3269b19
 @patch
-def _condition(self:Translator, given, name):                                  # → (1, classes, h, w) float
-    "One condition: labels in any form, or a float tensor as it is"
+def _condition(self:Translator, given, name):                                  # → (1, h, w) int64, or (1, classes, h, w) float
+    "One condition: labels from any form, or a float tensor as it is"
     classes = self.config["classes"]
-    if not (isinstance(given, Tensor) and given.is_floating_point()): return one_hot(self._labels(given, name), classes)
+    if not (isinstance(given, Tensor) and given.is_floating_point()): return self._labels(given, name)
     check(given.ndim == 4 and given.shape[:2] == (1, classes) and given.numel() > 0, f"{name} has shape {tuple(given.shape)}; (1, {classes}, h, w) is needed")
     return check_finite(given, name).float()
 
@@ -178,14 +180,16 @@ def same_area(
     like:tuple,    # (h, w): the area that is wanted
     multiple:int=8,# of both sides
 )->tuple:          # (h, w)
-    "A size of the shape of `size` and about the area of `like`"
-    scale = (like[0] * like[1] / (size[0] * size[1])) ** .5
-    return tuple(max(multiple, round(n * scale / multiple) * multiple) for n in size)
+    "A size of the shape of `size` and about the area of `like`; what is too thin for that loses length, never the area's bound"
+    area = like[0] * like[1]
+    scale, longest = (area / (size[0] * size[1])) ** .5, max(multiple, area // multiple)
+    return tuple(min(longest, max(multiple, round(n * scale / multiple) * multiple)) for n in size)
 
 # %% ../nbs/13_model.ipynb #e7e43d98
-def _fit(condition, size):
-    "A condition at another size: one-hot ones by the nearest pixel, others smoothly"
-    labels, classes = labels_of(condition), condition.shape[1]
+def _fit(condition, size, classes):
+    "A condition at another size: labels by the nearest pixel (and only then one channel for each class: a large map has no room for them), others smoothly"
+    if condition.ndim == 3: return one_hot(resize_labels(condition, size), classes)
+    labels = labels_of(condition)
     if torch.equal(one_hot(labels, classes), condition): return one_hot(resize_labels(labels, size), classes)
     return resize(condition, size)
 
@@ -203,11 +207,11 @@ def _evaluating(model):
 @patch
 def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    # → (1, 3, h, w) of the condition's size, on the CPU
     "One pass at the working sizes"
-    check(size is None or len(size) == 2 and min(size) >= 8, f"size = {size} is no size to work at: (h, w) of at least 8 is needed")
+    check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192, f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
     full, known = condition.shape[-2:], tuple(size or self.config["size"])
     work, look = tuple(size or same_area(full, known)), same_area(exemplar.shape[-2:], known)
-    condition, exemplar = _fit(condition, work).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
-    if exemplar_condition is not None: exemplar_condition = _fit(exemplar_condition, look).to(self.device)
+    condition, exemplar = _fit(condition, work, self.config["classes"]).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
+    if exemplar_condition is not None: exemplar_condition = _fit(exemplar_condition, look, self.config["classes"]).to(self.device)
     with _evaluating(self):
         try: found = self(condition, exemplar, exemplar_condition)
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
@@ -255,6 +259,7 @@ def check_place(
     path:Path,  # of a file to be written
 ):
     "Refuse a path that could not be written, without touching the disk"
+    check("\0" not in str(path), f"{str(path)!r} cannot be written: names hold no null byte")
     home = next(p for p in path.absolute().parents if p.exists())
     check(home.is_dir(), f"{path} cannot be written: {home} is no folder")
     check(os.access(home, os.W_OK), f"{path} cannot be written: {home} is a folder where you may not write")
@@ -281,6 +286,7 @@ def write_whole(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            temporary.unlink(missing_ok=True)                                  # a link of that name would lead the bytes elsewhere
             write(temporary)
             with open(temporary, "rb+") as f: os.fsync(f.fileno())
             if keep is not None and path.exists(): os.replace(path, keep)
@@ -329,8 +335,9 @@ def read_json(
     path,  # of a JSON object
 )->dict:
     "Read a JSON object, or say what is wrong with the file"
+    check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")     # a pipe would be waited for
     try: found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e: raise RabitError(f"{path} cannot be read ({e}); a JSON file that `save_pretrained` wrote is needed") from None
+    except (OSError, ValueError, RecursionError) as e: raise RabitError(f"{path} cannot be read ({e}); a JSON file that `save_pretrained` wrote is needed") from None
     check(isinstance(found, dict), f"{path} holds a {type(found).__name__}; a JSON object is needed")
     return found
 
@@ -338,8 +345,9 @@ def read_weights(
     path,  # of a safetensors file
 )->dict:   # name → tensor
     "Read tensors, or say what is wrong with the file"
+    check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")
     try: return load_file(path)
-    except (OSError, SafetensorError) as e: raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors file") from None
+    except (OSError, SafetensorError, ValueError, KeyError) as e: raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors file") from None
 
 # %% ../nbs/13_model.ipynb #406cab19
 def find_builder(
@@ -349,7 +357,7 @@ def find_builder(
     module, _, function = name.rpartition(".")
     check(module.startswith("rabit."), f"builder {name!r} is not one of this library's (such as 'rabit.model.rabit')")
     try: builder = getattr(import_module(module), function)
-    except (ImportError, AttributeError): raise RabitError(f"builder {name!r} does not exist in this version of rabit ({__version__})") from None
+    except (ImportError, AttributeError, ValueError): raise RabitError(f"builder {name!r} does not exist in this version of rabit ({__version__})") from None
     check(inspect.isfunction(builder), f"{name!r} is no function, and so no builder")
     signature = inspect.signature(builder)
     returned = getattr(signature.return_annotation, "__name__", signature.return_annotation)
@@ -369,6 +377,16 @@ def system_builder(
     check(name in systems(), f"system {name!r} is not known: {', '.join(systems())} are")
     return systems()[name]
 
+# %% ../nbs/13_model.ipynb #f85217f9
+def suits(
+    value,   # of an argument
+    wanted,  # its annotation: a type, or several such as float | None
+)->bool:
+    "Is it of the type that a function names? A whole number serves as a float, a list from JSON as a tuple; True, NaN and what needs more than 64 bits are no numbers"
+    if isinstance(value, bool): return wanted is bool
+    if isinstance(value, int) and abs(value) >= 2**63: return False
+    return isinstance(value, {float: int | float, float | None: int | float | None, tuple: tuple | list}.get(wanted, wanted)) and not (isinstance(value, float) and not math.isfinite(value))
+
 # %% ../nbs/13_model.ipynb #9ed3a4a0
 def build(
     config:dict,  # as a `Translator` keeps it: "builder", and the builder's arguments
@@ -379,10 +397,26 @@ def build(
     builder = find_builder(name)
     known = inspect.signature(builder).parameters
     check(arguments.keys() <= known.keys(), f"builder {name!r} does not know {sorted(arguments.keys() - known.keys())}; it takes {sorted(known)}")
+    wrong = [f"{k} = {v!r} ({getattr(known[k].annotation, '__name__', known[k].annotation)} is needed)" for k, v in arguments.items() if not suits(v, known[k].annotation)]
+    check(not wrong, f"builder {name!r} cannot use {', '.join(wrong)}")
     try: return builder(**arguments)
-    except (TypeError, RuntimeError) as e: raise RabitError(f"builder {name!r} cannot use these arguments ({str(e).splitlines()[0]})") from None
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as e: raise RabitError(f"builder {name!r} cannot use these arguments ({str(e).splitlines()[0]})") from None
 
 # %% ../nbs/13_model.ipynb #f188e2aa
+def check_weights(
+    own:dict,      # name → tensor of a module: only their shapes count
+    weights:dict,  # name → tensor
+    source,        # where the weights came from, for the message
+):
+    "Refuse weights that are not all of a module's, and no others"
+    wrong = [f"{k} is {tuple(weights[k].shape)}, the model's is {tuple(x.shape)}" for k, x in own.items() if k in weights and weights[k].shape != x.shape]
+    odd = {"missing": sorted(own.keys() - weights.keys()), "not in the model": sorted(weights.keys() - own.keys()), "of another shape": wrong}
+    texts = [f"{what}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" for what, names in odd.items() if names]
+    check(not texts, f"the weights in {source} do not fit this model ({'; '.join(texts)})")
+    for k, x in weights.items():
+        if x.is_floating_point(): check_finite(x.float(), f"{k} in {source}")
+
+# %% ../nbs/13_model.ipynb #6f011da9
 def load_whole(
     model:nn.Module,  # to be filled
     weights:dict,     # name → tensor
@@ -390,10 +424,7 @@ def load_whole(
 ):
     "Fill a module with all of its weights and no others"
     own = model.state_dict()
-    wrong = [f"{k} is {tuple(weights[k].shape)}, the model's is {tuple(x.shape)}" for k, x in own.items() if k in weights and weights[k].shape != x.shape]
-    odd = {"missing": sorted(own.keys() - weights.keys()), "not in the model": sorted(weights.keys() - own.keys()), "of another shape": wrong}
-    texts = [f"{what}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" for what, names in odd.items() if names]
-    check(not texts, f"the weights in {source} do not fit this model ({'; '.join(texts)})")
+    check_weights(own, weights, source)
     model.load_state_dict({k: x.to(own[k].dtype) for k, x in weights.items()})
 
 # %% ../nbs/13_model.ipynb #2326df22
@@ -405,7 +436,11 @@ def from_pretrained(cls:Translator,
     "Load all of a saved model, or fail with what does not fit"
     folder = find_weights(name)
     config = read_json(folder / "config.json")
-    try: model = build(config)
+    try:
+        with torch.device("meta"): shapes = build(config).state_dict()         # takes no memory, whatever widths the file names
     except RabitError as e: raise RabitError(f"{folder / 'config.json'}: {e}") from None
-    load_whole(model, read_weights(folder / "model.safetensors"), folder / "model.safetensors")
+    weights = read_weights(folder / "model.safetensors")
+    check_weights(shapes, weights, folder / "model.safetensors")
+    model = build(config)
+    load_whole(model, weights, folder / "model.safetensors")
     return model.to(device).eval()

@@ -9,7 +9,7 @@ __all__ = ['coord_conv', 'semantic_position', 'fourier']
 import math
 import torch
 from torch import Tensor
-from .core import UNKNOWN, check, check_labels
+from .core import UNKNOWN, check, check_labels, check_map, check_size
 
 # %% ../nbs/06_position.ipynb #782e5aea
 def coord_conv(
@@ -17,7 +17,7 @@ def coord_conv(
     device=None,  # where
 )->Tensor:        # (1, 2, h, w): x then y in [-1, 1]; a side of one pixel gives 0
     "One frame for the whole image (CoordConv, Liu et al., NeurIPS 2018, section 3)"
-    check(len(size) == 2 and min(size) >= 1, f"size = {tuple(size)} is no grid: (h, w) with at least one row and one column is")
+    check_size(size)
     def line(n): return (2 * torch.arange(n, device=device) - (n - 1)) / max(n - 1, 1)
     y, x = torch.meshgrid(line(size[0]), line(size[1]), indexing="ij")
     return torch.stack([x, y])[None]
@@ -56,6 +56,7 @@ def fourier(
     bands:int=2,      # number of frequencies: π/2, π, 2π, …
 )->Tensor:            # (b, 4·bands, h, w): all sines, then all cosines; every pixel's vector has squared length 2·bands
     "Sines and cosines of a position, so that a dot product compares places"
+    check_map(position, "position")
     check(bands >= 1, f"bands = {bands} gives no channels: 1 or more are needed")
     angles = torch.cat([position * (math.pi / 2 * 2**i) for i in range(bands)], 1)
     return torch.cat([angles.sin(), angles.cos()], 1)

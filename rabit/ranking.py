@@ -10,7 +10,7 @@ from typing import NamedTuple
 import math
 import torch
 from torch import Tensor
-from .core import check, from_blocks, grid_of, to_blocks, unit
+from .core import check, check_map, from_blocks, grid_of, to_blocks, unit
 from .match import Match, check_pair
 from .topk import soft_topk
 
@@ -20,7 +20,7 @@ def block_means(
     block:tuple,  # (sh, sw)
 )->Tensor:        # (b, g, c)
     "Mean feature of every block, over the tokens that it really has"
-    ones = torch.ones_like(x[:1, :1])
+    ones = torch.ones_like(check_map(x)[:1, :1])
     return to_blocks(x, block).sum(2) / to_blocks(ones, block).sum(2)
 
 # %% ../nbs/05_ranking.ipynb #2e0d6501
@@ -30,6 +30,7 @@ def tokens_of_blocks(
     block:int,      # side of a block
 )->tuple:           # (b, g, k·p) token numbers in reading order, and whether each exists (a last block may stick out)
     "The tokens inside the chosen blocks"
+    check(chosen.ndim == 3 and chosen.dtype == torch.int64, f"chosen blocks of shape {tuple(chosen.shape)} and type {chosen.dtype} do not fit: int64 (b, g, k) is needed")
     (h, w), cols = size, grid_of(size, (block, block))[1]
     inside = torch.arange(block, device=chosen.device)
     y = (chosen // cols * block)[..., None, None] + inside[:, None]                             # (b, g, k, s, 1)
@@ -55,9 +56,10 @@ def rank_blocks(
 )->Ranking:
     "Compare block means by cosine and choose k of them, with a gradient (RABIT, section 3.1)"
     check_pair(query, key)
-    check(block >= 1, f"block = {block} is no side of a block: 1 or more tokens are needed")
+    most = max(16, *query.shape[-2:], *key.shape[-2:])                                        # a larger one would hold nothing but padding
+    check(isinstance(block, int) and 1 <= block <= most, f"block = {block!r} is no side of a block: a whole number of tokens from 1 to {most} is needed")
     blocks = math.prod(grid_of(key.shape[-2:], (block, block)))
-    check(1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's {tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
+    check(isinstance(k, int) and 1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's {tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
                             f"so k must lie between 1 and {blocks}")
     check(topk in ("soft", "straight", "hard"), f"topk = {topk!r} is not known: 'soft', 'straight' and 'hard' are")
     q, z = (unit(block_means(x, (block, block)).transpose(1, 2)) for x in (query, key))       # (b, c, g), (b, c, gk)
@@ -109,4 +111,5 @@ def best_block(
     k:int=3,  # blocks kept
 )->float:     # side of a block, in tokens (not the tokens p* in a block: that is its square)
     "The side that makes n²/p² + n·k·p scores fewest: s* = √p*, p* = (2n/k)^⅓"
+    check(n >= 1 and k >= 1, f"n = {n} tokens and k = {k} kept blocks have no best side: both must be at least 1")
     return (2 * n / k) ** (1 / 6)

@@ -41,6 +41,7 @@ def sinkhorn_topk(
 )->Tensor:           # (…, n): n times the mass that reaches anchor 1; sums to k, each in [0, 1] once converged
     "Soft top-k by Sinkhorn's iteration in the log domain (Xie et al., NeurIPS 2020): the reference, slow for small ε"
     _check_topk(scores, k); _check_eps(eps)
+    if scores.numel() == 0: return torch.zeros_like(scores)
     n, a, masked = scores.shape[-1], scores if scores.dtype == torch.float64 else scores.float(), scores == -math.inf
     check(not ((~masked).sum(-1) < k).any(), f"some rows have fewer than k = {k} unmasked scores: no plan can fill anchor 1")
     a = a.masked_fill(masked, 0)

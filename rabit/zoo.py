@@ -7,7 +7,7 @@ __all__ = ['SMALL', 'ABLATIONS', 'COLUMNS', 'HIGHER', 'JUDGED', 'build', 'Entry'
            'steps_in', 'peak_memory', 'measure', 'plan', 'compare', 'spread', 'spread_table', 'gain', 'ablation_table',
            'draw_bars', 'draw_samples', 'machine', 'report', 'rabit_compare']
 
-# %% ../nbs/30_zoo.ipynb #ea578d50
+# %% ../nbs/30_zoo.ipynb #a98c04ad
 import json, math, platform, shlex, statistics, subprocess, sys
 from argparse import ArgumentTypeError
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,7 +28,7 @@ from .scenes import STREET_CLASSES
 from .show import panels, save_sheet, show_bars
 from .train import Trainer, make_source, preset
 
-# %% ../nbs/30_zoo.ipynb #08670448
+# %% ../nbs/30_zoo.ipynb #0426106a
 def build(
     name:str,     # "rabit", "cocosnet", "patchmatch", "dynast", "matebit"
     classes:int,  # channels of the condition
@@ -37,11 +37,11 @@ def build(
     "One of the systems, untrained"
     return find_builder(system_builder(name))(classes, **arguments)
 
-# %% ../nbs/30_zoo.ipynb #991a5434
+# %% ../nbs/30_zoo.ipynb #a69e5ef9
 SMALL = {name: dict(stride=2) for name in systems()}  # 32×32 tokens for pictures of 64×64; the papers' own grids are made for 256²
 SMALL["matebit"]["warmup"] = 60                        # steps before its style loss: fewer than a small run has
 
-# %% ../nbs/30_zoo.ipynb #248e1837
+# %% ../nbs/30_zoo.ipynb #385bc465
 @dataclass
 class Entry:
     "One line of the table: what is trained"
@@ -56,7 +56,7 @@ class Ablation:
     reference:str   # name of the entry that the others are compared with
     entries:dict    # name → `Entry`
 
-# %% ../nbs/30_zoo.ipynb #45a7a103
+# %% ../nbs/30_zoo.ipynb #995e33bb
 def system_entries()->dict:  # name → `Entry`
     "The systems themselves"
     return {name: Entry(name, SMALL.get(name, {})) for name in systems()}
@@ -83,7 +83,7 @@ ABLATIONS = dict(
                    {"no pairs": Entry("rabit", {}, dict(warp=0., pixel=0., match=0., vgg=0.))}),
 )
 
-# %% ../nbs/30_zoo.ipynb #282f9ac0
+# %% ../nbs/30_zoo.ipynb #cda393f6
 def budget_of(
     text:str,  # "160" steps or "40s"
 )->str:
@@ -92,7 +92,7 @@ def budget_of(
     if not number.isdecimal() or int(number) < 1: raise ArgumentTypeError(f"{text!r} is no budget; a number of steps such as 160, or of seconds such as 40s, is")
     return text
 
-# %% ../nbs/30_zoo.ipynb #0880fc17
+# %% ../nbs/30_zoo.ipynb #42f68328
 def _steps(trainer, source, count):
     "Train for some steps; the seconds that each took, without waiting for data"
     seconds = []
@@ -113,7 +113,7 @@ def steps_in(
     trial = _steps(Trainer(config, device), make_source(config), 7)
     return max(1, round(seconds / statistics.median(trial[2:])))
 
-# %% ../nbs/30_zoo.ipynb #0cad5dfd
+# %% ../nbs/30_zoo.ipynb #8b05e0cd
 def peak_memory(
     device,  # torch.device
 )->float:    # MB; NaN where the system does not tell
@@ -123,7 +123,7 @@ def peak_memory(
     except OSError: return math.nan
     return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM")), math.nan)
 
-# %% ../nbs/30_zoo.ipynb #2f5bfab1
+# %% ../nbs/30_zoo.ipynb #ca3b8cf7
 def measure(
     entry:Entry,  # what is trained
     seed:int,     # of weights and data
@@ -145,7 +145,7 @@ def measure(
     cost = dict(parameters=sum(p.numel() for p in trainer.model.parameters()), steps=config.steps, step_seconds=statistics.median(seconds), memory_mb=memory)
     return {k: v for k, v in scores.items() if not isinstance(v, dict)} | cost
 
-# %% ../nbs/30_zoo.ipynb #cb92fd41
+# %% ../nbs/30_zoo.ipynb #a3d7dd31
 def _run_file(path):
     "What a process of its own does: read what is asked, write what came out"
     torch.set_num_threads(1)
@@ -163,7 +163,7 @@ def _run(path, asked):
     check(child.returncode == 0, f"{asked['name']}, seed {asked['seed']}, budget {asked['budget']} ended without a result: {(child.stderr.strip().splitlines() or ['it was killed'])[-1]}")
     return read_json(done)
 
-# %% ../nbs/30_zoo.ipynb #1393e7b6
+# %% ../nbs/30_zoo.ipynb #13131ecb
 def plan(
     entries:dict,  # name → `Entry`
     budgets:dict,  # budget → names of the entries that it is for
@@ -194,7 +194,7 @@ def compare(
             raise
     return rows
 
-# %% ../nbs/30_zoo.ipynb #7eda7b11
+# %% ../nbs/30_zoo.ipynb #26c9c7e5
 COLUMNS = dict(epe="EPE px ↓", pck="PCK ↑", warp_l1="warp L1 ↓", psnr="PSNR ↑", ssim="SSIM ↑", swd="SWD ↓", frechet="Fréchet ↓", collapse="collapse ↓",
                parameters="parameters", steps="steps", step_seconds="s / step", memory_mb="MB")
 
@@ -222,7 +222,7 @@ def spread_table(
     lines = [["", *COLUMNS.values()], ["---"] * (len(COLUMNS) + 1)] + [[name, *(_cell(c, *row[c]) for c in COLUMNS)] for name, row in found.items()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
-# %% ../nbs/30_zoo.ipynb #07b31a9f
+# %% ../nbs/30_zoo.ipynb #e5f69346
 HIGHER = {"pck", "psnr", "ssim"}  # better when larger; the other scores are better when smaller
 
 def gain(
@@ -240,7 +240,7 @@ def gain(
     mean, deviation = statistics.mean(d), statistics.stdev(d) if len(d) > 1 else math.nan
     return mean, deviation, len(d) > 1 and (min(d) > 0 or max(d) < 0) and abs(mean) > deviation
 
-# %% ../nbs/30_zoo.ipynb #62d3fdd8
+# %% ../nbs/30_zoo.ipynb #8597de43
 JUDGED = ("epe", "pck", "warp_l1", "ssim", "frechet")  # two of the match, one of the warp, two of the picture
 
 def _verdict(rows, budget, name, reference, score):
@@ -261,14 +261,15 @@ def ablation_table(
             lines.append([a.claim if i == 0 else "", name, a.reference, *(_verdict(rows, budget, name, a.reference, s) for s in JUDGED)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
-# %% ../nbs/30_zoo.ipynb #96deb0d1
+# %% ../nbs/30_zoo.ipynb #201fd20d
 def draw_bars(
     found:dict,    # from `spread`
     scores=JUDGED, # one panel each
 ):                 # a sheet
     "A bar and a whisker of one standard deviation per entry, one panel per score"
-    sheet, axes = panels(1, len(scores), size=(2.1, 2.2))
-    for ax, score in zip(axes, scores):
+    sheet, axes = panels(-(-len(scores) // 2), 2, size=(4., 1.7))
+    for ax in axes.flat[len(scores):]: ax.remove()
+    for ax, score in zip(axes.flat, scores):
         show_bars({name: row[score][0] for name, row in found.items()}, COLUMNS[score], ax=ax, spread={name: row[score][1] for name, row in found.items()}, text="")
     return sheet
 
@@ -285,7 +286,7 @@ def draw_samples(
         for name, folder in folders.items(): columns[name] = predict(Translator.from_pretrained(folder), record, len(STREET_CLASSES))["picture"].clamp(-1, 1)
     return save_sheet([[c[i] for c in columns.values()] for i in range(count)], path, titles=list(columns))
 
-# %% ../nbs/30_zoo.ipynb #b1dacf30
+# %% ../nbs/30_zoo.ipynb #9e4b337f
 def machine(device)->dict:
     "Where numbers come from"
     info = Path("/proc/cpuinfo")
@@ -307,7 +308,7 @@ def report(
     if ablations: parts.append(f"## Ablations: gain over the reference after {found['budgets'][0]} steps\n\n{ablation_table(found['rows'], found['budgets'][0], ablations)}")
     return "\n\n".join(parts) + "\n"
 
-# %% ../nbs/30_zoo.ipynb #7f87ae6c
+# %% ../nbs/30_zoo.ipynb #161e14b2
 def _parser()->Parser:
     "The options of `rabit_compare`"
     p = Parser("rabit_compare", "Train several systems, and variants of them, on the same scenes with the same budget; tables, bars, samples.")
@@ -323,7 +324,7 @@ def _parser()->Parser:
     p.add_argument("--out", type=Path, default=Path("outputs/compare"), help="folder (default outputs/compare); an interrupted comparison goes on in it")
     return p
 
-# %% ../nbs/30_zoo.ipynb #28eb4e90
+# %% ../nbs/30_zoo.ipynb #5db57c4b
 @command
 def rabit_compare(argv=None):
     "Systems and ablations, the same data and budget, several seeds"

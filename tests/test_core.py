@@ -8,7 +8,9 @@ from rabit.core import UNKNOWN
 from rabit.core import check
 from rabit.core import check_finite
 from rabit.core import check_labels
+from rabit.core import check_map
 from rabit.core import check_picture
+from rabit.core import check_size
 from rabit.core import crop_to
 from rabit.core import from_blocks
 from rabit.core import grid_of
@@ -56,6 +58,13 @@ def test_what_is_no_picture_is_refused():
     assert check_picture(good) is good
     for bad in (good[0], good[:, :2], good.long(), good[:0], "street.png"): assert said(check_picture, bad) != "no error"
     assert "exemplar has shape (3, 4, 4)" in said(check_picture, good[0], "exemplar")
+
+
+def test_what_is_no_map_and_no_size_is_refused():
+    good = torch.zeros(1, 5, 4, 4)
+    assert check_map(good) is good and check_size((3, 4)) == (3, 4)
+    for bad in (good[0], good.long(), good[:, :0], None): assert "float tensor (b, c, h, w)" in said(check_map, bad)
+    for bad in ((0, 4), (3,), (3., 4), (-1, 4), 7): assert "block = " in said(check_size, bad, "block")
 
 
 def test_label_ids_out_of_range_are_named():

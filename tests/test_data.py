@@ -15,6 +15,7 @@ from rabit.data import TarSource
 from rabit.data import _apart
 from rabit.data import _pixels
 from rabit.data import ade20k_ids
+from rabit.data import check_listed
 from rabit.data import find_pairs
 from rabit.data import find_splits
 from rabit.data import group_of
@@ -278,6 +279,15 @@ def test_retrieval_never_returns_the_own_sequence_and_k_is_checked():
         assert "k=21" in fails(retrieve, source, k=21, progress=False)
 
 
+def test_names_that_a_list_would_give_back_as_others_are_refused():
+    with tempfile.TemporaryDirectory() as d:
+        for name in (" a", "a.png", "a\\b"): assert repr(name) in fails(write_pairs, [(name, ["b"])], f"{d}/pairs.json")
+        for name in ("a,b", "a\nb"):
+            assert ".json" in fails(write_pairs, [("b", [name])], f"{d}/pairs.txt")
+            assert read_pairs(write_pairs([("b", [name])], f"{d}/pairs.json")) == [("b", [name])]
+        check_listed(["walk_1", "ü 图"], ".txt")
+
+
 def test_lists_of_pairs_survive_a_round_trip_and_windows_separators():
     with tempfile.TemporaryDirectory() as d:
         pairs = [("a/x", ["b/y", "c/z"]), ("b/y", ["a/x"])]
@@ -327,20 +337,20 @@ def test_records_in_archives_are_those_in_folders():
             archives[i % 2].add(picture, f"x/s{i}_0.png"); archives[i % 2].add(labels, f"x/s{i}_0.labels.png")
         for archive in archives: archive.close()
     with tempfile.TemporaryDirectory() as tmp:
-        folder = Path(tmp)
-        shards(folder)
-        source, plain = TarSource(folder, 7, (16, 16), seed=3), FolderSource(folder / "plain", 7, (16, 16), augment=False)
+        place = Path(tmp)
+        shards(place)
+        source, plain = TarSource(place, 7, (16, 16), seed=3), FolderSource(place / "plain", 7, (16, 16), augment=False)
         assert len(source) == 6 and set(source.shard_of.tolist()) == {0, 1}
         whole = {tuple(plain.read_pair(s)[1].flatten().tolist()) for s in plain.stems}
         assert {tuple(source.read_pair(s)[1].flatten().tolist()) for s in source.stems} == whole
         order = [source._target_of(i) for i in range(12)]
         assert sorted(order[:6]) == sorted(order[6:]) == list(range(6)) and order[:6] != order[6:]
         assert len(set(source.shard_of[order[:3]])) == 1                                          # one shard, then the other
-        again = TarSource(folder, 7, (16, 16), seed=3)
+        again = TarSource(place, 7, (16, 16), seed=3)
         one, two = source.batch([4, 9]), again.batch([4, 9])
         assert all(torch.equal(v, two[k]) for k, v in one.items())
-        (folder / "c.tar").write_bytes(b"no archive at all")
-        for wrong, word in ((folder, "c.tar cannot be read"), (folder / "plain", "no .tar")):
+        (place / "c.tar").write_bytes(b"no archive at all")
+        for wrong, word in ((place, "c.tar cannot be read"), (place / "plain", "no .tar")):
             try: TarSource(wrong, 7, (16, 16)); said = ""
             except RabitError as e: said = str(e)
             assert word in said, said

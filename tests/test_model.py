@@ -13,6 +13,7 @@ from rabit.data import read_picture
 from rabit.model import BilevelMatcher
 from rabit.model import Translator
 from rabit.model import build
+from rabit.model import check_weights
 from rabit.model import find_builder
 from rabit.model import find_weights
 from rabit.model import load_whole
@@ -21,6 +22,7 @@ from rabit.model import read_json
 from rabit.model import read_weights
 from rabit.model import same_area
 from rabit.model import shipped_weights
+from rabit.model import suits
 from rabit.model import system_builder
 from rabit.model import systems
 from rabit.model import write_whole
@@ -103,7 +105,7 @@ def test_condition_and_exemplar_may_differ_in_size():
 def test_working_sizes_keep_the_shape_and_take_the_area():
     assert same_area((64, 64), (64, 64)) == (64, 64)
     assert same_area((1080, 1920), (64, 64)) == (48, 88)
-    assert same_area((3, 5), (64, 64)) == (48, 80) and same_area((1, 9000), (64, 64))[0] == 8
+    assert same_area((3, 5), (64, 64)) == (48, 80) and same_area((1, 9000), (64, 64)) == (8, 512)
 
 
 def test_paths_images_and_tensors_lead_to_the_same_picture():
@@ -207,6 +209,11 @@ def test_systems_are_found_by_their_names():
     assert fails(lambda: system_builder("pix2pix"), "'pix2pix'", "rabit")
 
 
+def test_values_suit_the_types_that_functions_name():
+    assert suits(3, int) and suits(3, float) and suits([1, 2], tuple) and suits(None, float | None) and suits(None, list | None) and suits(True, bool)
+    for value, wanted in ((2.5, int), (True, int), ("3", int), (torch.nan, float), (10**30, int), (None, str), (7, str), ("ab", tuple), (1, bool)): assert not suits(value, wanted), value
+
+
 def test_only_builders_of_this_library_are_called():
     config = tiny().config
     assert build(config).config == config
@@ -224,6 +231,7 @@ def test_weights_that_do_not_fit_are_named():
     small, wide = nn.Linear(2, 3), nn.Linear(2, 4)
     assert fails(lambda: load_whole(small, wide.state_dict(), "a file"), "a file", "weight is (4, 2), the model's is (3, 2)")
     assert fails(lambda: load_whole(small, {"weight": small.weight, "scale": small.bias}, "a file"), "missing: bias", "not in the model: scale")
+    assert fails(lambda: check_weights(small.state_dict(), {"weight": torch.ones(3, 2), "bias": torch.full((3,), torch.nan)}, "a file"), "bias in a file", "not finite")
     load_whole(small, {k: torch.ones_like(x) for k, x in small.state_dict().items()}, "a dictionary")
     assert (small.weight == 1).all()
 

@@ -88,4 +88,4 @@ def test_a_gain_shows_only_where_all_seeds_agree():
 def test_the_ablation_table_marks_what_shows():
     ablations = dict(x=Ablation("b beats a", "a", {"b": Entry("rabit")}))
     text = ablation_table(two(), "9", ablations)
-    assert "| b beats a | b | a | **+1.03** ± 0.12 | +0.100 ± 0.200 |" in text, text
+    assert "| b beats a | b | a | **+1.00** ± 0.10 | +0.100 ± 0.173 |" in text, text
