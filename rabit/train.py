@@ -213,7 +213,8 @@ class Trainer:
         if config.checkpoint: forget_activations(self.model)
         if config.compile: compile_networks(self.model)
         self.rank, self.processes = process()
-        self.games = dict(g=self.share(Game(self.model, self.generator_loss))) | (dict(d=self.share(Game(self.judge, self.judge_loss))) if self.judge else {})
+        self.games = dict(g=self.share(Game(self.model, lambda *args: self.generator_loss(*args))))        # both defined below
+        if self.judge: self.games["d"] = self.share(Game(self.judge, lambda *args: self.judge_loss(*args)))
 
     def place(self, net): return net.to(self.device, memory_format=torch.channels_last)
 
@@ -277,6 +278,31 @@ def judged_terms(self:Trainer, condition, y, picture)->dict:
         terms["matching"] = feature_matching([f for _, f in fake], [f for _, f in real])
     return terms
 
+# %% ../nbs/15_train.ipynb #7aee1b45
+@patch
+def translate(self:Trainer, record, condition):
+    "The model's forward pass; what it refuses is said with the step at which it happened"
+    try: return self.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], self.config.classes))
+    except RabitError as e:
+        raise RabitError(f"step {self.done + 1}: {e} (if numbers are not finite, a lower lr than {self.config.lr:g} may help; the last save is as it was)") from None
+
+# %% ../nbs/15_train.ipynb #497b75b3
+@patch
+def generator_loss(self:Trainer, record, condition)->tuple:
+    "The generator's loss, its terms and the entropy of the match, and the picture for the judge"
+    with self.autocast():
+        found = self.translate(record, condition)
+        terms = self.generator_terms(record, condition, found)
+    self.candidates = found.match.weights.shape[-1]
+    values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
+    return sum(self.config.weights[name] * value for name, value in terms.items()), values, found.picture.detach()
+
+@patch
+def odd(self:Trainer, values)->list:
+    "Names of the values that are not finite, here or in another process"
+    names = [name for name, value in values.items() if not value.isfinite()]
+    return (names or ["another process"]) if self.anywhere(bool(names)) else []
+
 # %% ../nbs/15_train.ipynb #a8de5aca
 @patch
 def update(self:Trainer,
@@ -338,31 +364,6 @@ def state(self:Trainer)->dict:  # name → tensor, on the CPU
             tensors |= {f"optimizer.{name}.{i}.{k}": v for k, v in values.items()}
     tensors |= {f"chance.{k}": v for k, v in rng_state(self.device).items()}
     return {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-
-# %% ../nbs/15_train.ipynb #7aee1b45
-@patch
-def translate(self:Trainer, record, condition):
-    "The model's forward pass; what it refuses is said with the step at which it happened"
-    try: return self.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], self.config.classes))
-    except RabitError as e:
-        raise RabitError(f"step {self.done + 1}: {e} (if numbers are not finite, a lower lr than {self.config.lr:g} may help; the last save is as it was)") from None
-
-# %% ../nbs/15_train.ipynb #497b75b3
-@patch
-def generator_loss(self:Trainer, record, condition)->tuple:
-    "The generator's loss, its terms and the entropy of the match, and the picture for the judge"
-    with self.autocast():
-        found = self.translate(record, condition)
-        terms = self.generator_terms(record, condition, found)
-    self.candidates = found.match.weights.shape[-1]
-    values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
-    return sum(self.config.weights[name] * value for name, value in terms.items()), values, found.picture.detach()
-
-@patch
-def odd(self:Trainer, values)->list:
-    "Names of the values that are not finite, here or in another process"
-    names = [name for name, value in values.items() if not value.isfinite()]
-    return (names or ["another process"]) if self.anywhere(bool(names)) else []
 
 # %% ../nbs/15_train.ipynb #2b3fa85b
 def parts_of(
