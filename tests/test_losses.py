@@ -121,10 +121,10 @@ def test_the_mask_loss_by_hand():
 
 
 def test_the_parser_s_loss_counts_known_pixels_only():
-    logits, labels = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 4, 4, dtype=torch.int64)
-    labels[0] = UNKNOWN
-    torch.testing.assert_close(parse_loss(logits, labels), F.cross_entropy(logits[1:], labels[1:]))
-    assert parse_loss(logits, torch.full_like(labels, UNKNOWN)) == 0
+    logits, ids = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 4, 4, dtype=torch.int64)
+    ids[0] = UNKNOWN
+    torch.testing.assert_close(parse_loss(logits, ids), F.cross_entropy(logits[1:], ids[1:]))
+    assert parse_loss(logits, torch.full_like(ids, UNKNOWN)) == 0
     ys, xs = torch.randn(2, 3, 5, 4, 4, generator=torch.Generator().manual_seed(1)).unbind()
     counts = torch.tensor([True, False, True])
     torch.testing.assert_close(feature_matching([ys], [xs], None, counts), feature_matching([ys[counts]], [xs[counts]]))
