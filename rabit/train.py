@@ -26,7 +26,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
-from .core import RabitError, check, one_hot, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
+from .core import RabitError, check, check_size, one_hot, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
 from .data import FolderSource, SceneSource, TarSource, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
@@ -34,7 +34,7 @@ from .generate import SpadeResBlock
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
-from .model import Translator, build, load_whole, read_weights, write_whole
+from .model import Translator, build, load_whole, read_weights, suits, write_whole
 from .show import panels, redraw, save_sheet, show_curves
 
 # %% ../nbs/15_train.ipynb #b3123ba4
@@ -84,6 +84,12 @@ def check_config(
     config:TrainConfig,  # completed in place: lists become tuples, terms that are not named get weight 0
 ):
     "Refuse what no run could use"
+    wrong = [f"{f.name} = {getattr(config, f.name)!r} ({getattr(f.type, '__name__', f.type)} is needed)" for f in fields(config) if not suits(getattr(config, f.name), f.type)]
+    check(not wrong, f"the settings {', '.join(wrong)} do not fit")
+    check_size(tuple(config.size))
+    check(len(config.betas) == 2 and all(suits(b, float) and 0 <= b < 1 for b in config.betas), f"betas = {config.betas} do not fit: two numbers in [0, 1) are needed")
+    check(all(suits(w, float) for w in config.weights.values()), f"weights {config.weights} do not fit: finite numbers of 0 or more are needed")
+    check(config.batch <= 65536, f"batch = {config.batch} does not fit: at most 65536 records a step")
     odd, side = sorted(config.weights.keys() - PAPER_WEIGHTS.keys()), Translator.multiple
     check(not odd, f"{odd} are no terms of the loss: {', '.join(PAPER_WEIGHTS)} are")
     wrong = {name: w for name, w in config.weights.items() if not 0 <= w < math.inf}
@@ -181,7 +187,7 @@ def compile_networks(
     "torch.compile for encoder and decoder, or a line that says why not"
     try:
         torch.compile(lambda x: x * 2 + 1)(torch.zeros(8, device=model.device))                      # is there a compiler at all?
-        for net in (model.encoder.net, model.injector, model.decoder): net.compile()
+        for net in (model.encoder.net, model.injector, model.decoder): net.compile(options=dict(layout_optimization=False))  # see `place`
     except Exception as e: print(f"not compiled ({type(e).__name__}: {(str(e).splitlines() or [''])[0][:120]}); everything runs as it is", file=sys.stderr)
 
 # %% ../nbs/15_train.ipynb #79031227
@@ -216,7 +222,8 @@ class Trainer:
         self.games = dict(g=self.share(Game(self.model, lambda *args: self.generator_loss(*args))))        # both defined below
         if self.judge: self.games["d"] = self.share(Game(self.judge, lambda *args: self.judge_loss(*args)))
 
-    def place(self, net): return net.to(self.device, memory_format=torch.channels_last)
+    def place(self, net):  # compiled backward passes of replicate padding want plain layouts (torch 2.13)
+        return net.to(self.device, memory_format=torch.contiguous_format if self.config.compile else torch.channels_last)
 
     def autocast(self): return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp and self.device.type == "cuda")
 
@@ -469,7 +476,8 @@ def read_state(
     tensors = read_weights(path)
     with safe_open(path, "pt") as f: note = f.metadata() or {}
     try: config, done, wanted = TrainConfig(**json.loads(note["config"])), int(note["done"]), note["checksum"]
-    except (KeyError, ValueError, TypeError) as e: raise RabitError(f"{path} holds no run of this version of rabit ({e})") from None
+    except (KeyError, ValueError, TypeError, RecursionError) as e: raise RabitError(f"{path} holds no run of this version of rabit ({e})") from None
+    check(0 <= done <= config.steps, f"{path} is damaged: {done} of {config.steps} steps done")
     check(checksum(tensors) == wanted, f"{path} is damaged: its checksum does not fit")
     return tensors, config, done
 
