@@ -582,6 +582,7 @@ def inspect_folder(root:str|Path, # data folder
     "Decode everything in a data folder and say what fits and what does not, with counts and first offenders."
     root = Path(root)
     if not root.is_dir(): return FolderReport(root=str(root), fits=False, splits={}, notes=["  no such folder"])
+    if tars := sorted(root.glob("*.tar")): return _inspect_archives(root, tars)
     found = [s for s in find_splits(root) if split is None or s == split]
     notes = [] if found else [f"  wanted: images/ and labels/ (or annotations/), directly or in subfolders; found: "
                               f"{', '.join(sorted(p.name for p in root.iterdir())[:8]) or 'nothing'}"]
@@ -700,6 +701,13 @@ def _from_tar(archive:Path, name:str, offset:int, length:int) -> Image.Image:
         with open(archive, "rb") as f: f.seek(offset); data = f.read(length)
     except OSError as e: raise RabitError(f"{archive} cannot be read ({e})") from None
     return _open(f"{archive}: {name}", data)
+
+# %% ../nbs/12_data.ipynb #b471edca
+def _inspect_archives(root:Path, tars:list) -> FolderReport:
+    "What the headers of archives say; their pictures are looked at when they are read."
+    try: notes = [f"  {tar.name}: {len(read_shard(tar))} records; pictures and ids are looked at when they are read" for tar in tars]
+    except RabitError as e: return FolderReport(root=str(root), fits=False, splits={}, notes=[f"  {e}"])
+    return FolderReport(root=str(root), fits=True, splits={}, notes=notes)
 
 # %% ../nbs/12_data.ipynb #0bdead28
 def prefetch(source, # anything with .batch(indices, device)

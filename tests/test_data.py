@@ -349,7 +349,9 @@ def test_records_in_archives_are_those_in_folders():
         again = TarSource(place, 7, (16, 16), seed=3)
         one, two = source.batch([4, 9]), again.batch([4, 9])
         assert all(torch.equal(v, two[k]) for k, v in one.items())
+        assert inspect_folder(place)["fits"] and "a.tar: 3 records" in str(inspect_folder(place))
         (place / "c.tar").write_bytes(b"no archive at all")
+        assert not inspect_folder(place)["fits"] and "c.tar cannot be read" in str(inspect_folder(place))
         for wrong, word in ((place, "c.tar cannot be read"), (place / "plain", "no .tar")):
             try: TarSource(wrong, 7, (16, 16)); said = ""
             except RabitError as e: said = str(e)

@@ -3,6 +3,7 @@ import os, random, signal, subprocess, sys, time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
 
 from rabit.model import read_weights
@@ -104,3 +105,25 @@ def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
     assert process.returncode == 0 and "going on from the save before, at step 4" in err and "Traceback" not in err
     found = read_weights(state)
     assert found.keys() == wanted.keys() and all((found[k] == wanted[k]).all() for k in found)
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing_saved(tmp_path, monkeypatch):
+    import rabit.train
+    from rabit.core import RabitError
+    from rabit.train import load_state, preset, train
+    config = preset("tiny", size=(32, 32), steps=8, save_every=2, log_every=2, sample_every=100)
+    train(config, tmp_path / "whole", device="cpu", progress=False)
+    saves, real = [], rabit.train.save_file
+    def full(tensors, path, note=None):
+        saves.append(path)
+        if len(saves) == 3:                                                                            # the third save fills the disk halfway through
+            Path(path).write_bytes(b"half a file")
+            raise OSError(28, "No space left on device")
+        real(tensors, path, note)
+    monkeypatch.setattr(rabit.train, "save_file", full)
+    with pytest.raises(RabitError, match="state.safetensors cannot be written .No space left on device"): train(config, tmp_path / "full", device="cpu", progress=False)
+    assert load_state(tmp_path / "full", torch.device("cpu")).done == 4
+    monkeypatch.setattr(rabit.train, "save_file", real)
+    train(None, tmp_path / "full", device="cpu", progress=False)
+    one, two = (read_weights(tmp_path / run / "state.safetensors") for run in ("whole", "full"))
+    assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)
