@@ -226,6 +226,9 @@ def train_parser()->Parser:
     p.add_argument("--save-every", type=steps_or_minutes, metavar="N|Nm", help="steps between saves, or minutes with an m, such as 500 or 10m")
     p.add_argument("--weight", type=weight_of, action="append", default=[], metavar="NAME=X", help="weight of a term of the loss, such as match=0; may be repeated")
     p.add_argument("--tensorboard", action="store_true", help="write for TensorBoard, too, in the run's folder (needs the extra tensorboard)")
+    p.add_argument("--accumulate", type=positive, metavar="N", help="take each batch in N parts: less memory, the same batch")
+    p.add_argument("--checkpoint", action="store_true", help="compute activations again on the way back instead of keeping them: less memory, more time")
+    p.add_argument("--compile", action="store_true", help="let torch.compile fuse what it can (where there is a compiler)")
     p.add_argument("--vgg", metavar="PATH", help="VGG19 weights for the losses: a file, or 'download'")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
     return p
@@ -235,8 +238,8 @@ def train_config(args):  # → `TrainConfig`
     "What `rabit_train`'s options say, on top of their preset"
     check_data(args)
     check(args.data == "street" or args.classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
-    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "seed", "lr", "self_share", "split")}
-    if args.save_every: given |= args.save_every
+    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "seed", "lr", "self_share", "split")}
+    given |= {name: True for name in ("checkpoint", "compile") if getattr(args, name)} | (args.save_every or {})
     given |= dict(vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = "street" if args.data == "street" else str(Path(args.data).resolve())  # so that --resume works from anywhere

@@ -11,7 +11,7 @@ __all__ = ['PAPER_WEIGHTS', 'SMALL_WEIGHTS', 'PRESETS', 'STATE', 'PREVIOUS', 'CO
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
@@ -328,7 +328,7 @@ def update(self:Trainer,
             (loss / len(parts)).backward()
         results.append((loss.detach(), *rest))
     norm = nn.utils.clip_grad_norm_(net.parameters(), self.config.clip)
-    if norm.isfinite() and all(loss.isfinite() for loss, *_ in results): optimizer.step()
+    if not self.anywhere(not norm.isfinite() or not all(loss.isfinite() for loss, *_ in results)): optimizer.step()
     return norm.detach(), results
 
 # %% ../nbs/15_train.ipynb #30e65305
@@ -493,6 +493,7 @@ def load_state(
         if not previous.exists(): raise
         tensors, config, done = read_state(previous)
         print(f"{e}; going on from the save before, at step {done} ({previous.name})", file=sys.stderr)
+        with suppress(OSError): path.replace(path.with_name("state.damaged.safetensors"))     # it must not take the good one's place at the next save
     trainer = Trainer(config if steps is None else replace(config, steps=steps), device)
     trainer.restore(tensors, done, path)
     return trainer
