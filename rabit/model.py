@@ -273,6 +273,15 @@ def _flush_folder(folder):
     try: os.fsync(handle)
     finally: os.close(handle)
 
+def _keep(path, keep):
+    "A second name for a file, so that the first is never missing; where there are no such links, the file itself moves"
+    spare = keep.with_name(keep.name + ".tmp")
+    spare.unlink(missing_ok=True)
+    try: os.link(path, spare)
+    except OSError: spare = path
+    os.replace(spare, keep)
+    if spare != path: spare.unlink(missing_ok=True)                            # still there if both were one file already
+
 # %% ../nbs/13_model.ipynb #0336d71f
 def write_whole(
     path,   # where the file shall be; its folder is made if missing
@@ -289,7 +298,7 @@ def write_whole(
             temporary.unlink(missing_ok=True)                                  # a link of that name would lead the bytes elsewhere
             write(temporary)
             with open(temporary, "rb+") as f: os.fsync(f.fileno())
-            if keep is not None and path.exists(): os.replace(path, keep)
+            if keep is not None and path.exists(): _keep(path, Path(keep))
             os.replace(temporary, path)
             _flush_folder(path.parent)
         finally: temporary.unlink(missing_ok=True)

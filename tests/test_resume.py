@@ -70,7 +70,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path):
         while not (killed / "state.safetensors").exists() or steps_done(killed) <= before:
             assert process.poll() is None and time.monotonic() < end, "it ended, or hangs"
             time.sleep(.01)
-        time.sleep(chance.random() * .8)
+        time.sleep(chance.random() * .3)
         process.kill()
         process.communicate()
         argv, deaths = ("--resume", "killed"), deaths + 1
