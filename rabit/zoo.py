@@ -302,10 +302,9 @@ def report(
     s, seeds = found["settings"], found["seeds"]
     parts = [f"# {len({r['name'] for r in found['rows']})} entries, {len(seeds)} seeds\n\n`{found['command']}`\n\nPreset {s['preset']}, pictures of {s['size'][1]}×{s['size'][0]}, {s['count']} unseen scenes; mean ± deviation between seeds. "
              f"Machine: {json.dumps(found['machine'])}"]
-    for budget in found["budgets"]:
-        what = f"{budget[:-1]} seconds of training" if budget.endswith("s") else f"{budget} steps"
-        parts.append(f"## After {what}\n\n{spread_table(spread(found['rows'], budget))}")
-    if ablations: parts.append(f"## Ablations: gain over the reference after {found['budgets'][0]} steps\n\n{ablation_table(found['rows'], found['budgets'][0], ablations)}")
+    def what(budget): return f"{budget[:-1]} seconds of training" if budget.endswith("s") else f"{budget} steps"
+    for budget in found["budgets"]: parts.append(f"## After {what(budget)}\n\n{spread_table(spread(found['rows'], budget))}")
+    if ablations: parts.append(f"## Ablations: gain over the reference after {what(found['budgets'][0])}\n\n{ablation_table(found['rows'], found['budgets'][0], ablations)}")
     return "\n\n".join(parts) + "\n"
 
 # %% ../nbs/30_zoo.ipynb #161e14b2
@@ -313,7 +312,7 @@ def _parser()->Parser:
     "The options of `rabit_compare`"
     p = Parser("rabit_compare", "Train several systems, and variants of them, on the same scenes with the same budget; tables, bars, samples.")
     p.add_argument("--systems", nargs="+", choices=sorted(systems()), default=sorted(systems()), help="default: all")
-    p.add_argument("--ablations", nargs="*", choices=sorted(ABLATIONS), default=sorted(ABLATIONS), help="default: all; no name: none")
+    p.add_argument("--ablations", nargs="+", choices=[*sorted(ABLATIONS), "none"], default=sorted(ABLATIONS), help="default: all; none: the systems alone")
     p.add_argument("--budget", nargs="+", type=budget_of, default=["120", "30s"], help="steps, or seconds with an s; ablations get the first (default 120 30s)")
     p.add_argument("--seeds", type=positive, default=3, help="how many, from 0 (default 3)")
     p.add_argument("--preset", default="tiny", help="of training (default tiny)")

@@ -12,7 +12,7 @@ from rabit.model import Translator, build, systems
 from rabit.position import coord_conv, fourier
 from rabit.scenes import street_pairs
 from rabit.train import Trainer, load_state, preset, save_state
-from rabit.zoo import SMALL, build as build_system
+from rabit.zoo import SMALL, build as build_system, rabit_compare
 
 every_system = pytest.mark.parametrize("name", systems())
 
@@ -116,3 +116,22 @@ def test_nobody_but_the_zoo_knows_a_name():
     for module in ("core", "show", "match", "topk", "ranking", "encode", "inject", "generate", "losses", "data", "model", "metrics", "train", "cli"):
         code = "\n".join(line.split("#")[0] for line in (Path(rabit.__file__).parent / f"{module}.py").read_text().splitlines() if not line.strip().startswith('"'))
         assert not [name for name in others if name in code.lower()], module
+
+
+def test_the_command_compares_and_leaves_tables_and_pictures(tmp_path, capsys):
+    options = ["--systems", "rabit", "matebit", "--ablations", "none", "--budget", "2", "--seeds", "2", "--count", "2", "--size", "32x32", "--device", "cpu"]
+    rabit_compare([*options, "--out", str(tmp_path / "compare")])
+    assert {"compare.md", "compare.json", "bars.png", "samples.png", "runs"} == {p.name for p in (tmp_path / "compare").iterdir()}
+    found = json.loads((tmp_path / "compare" / "compare.json").read_text())
+    assert len(found["rows"]) == 4 and found["machine"]["torch"] and found["command"].startswith("rabit_compare --systems")
+    text = (tmp_path / "compare" / "compare.md").read_text()
+    assert "| rabit |" in text and "| matebit |" in text and "Ablations" not in text and text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options, said", [("--systems pix2pix", "'pix2pix'"), ("--budget 3m", "'3m' is no budget"), ("--preset huge", "'huge'"), ("--ablations nothing", "'nothing'"),
+                                           ("--size 30x30", "30x30"), ("--seeds 0", "'0'")])
+def test_a_comparison_that_does_not_fit_is_refused_in_one_line(options, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end: rabit_compare(options.split())
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and said in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
