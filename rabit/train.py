@@ -233,6 +233,7 @@ class Trainer:
 
     def anywhere(self, happened):
         "Did it happen in any of the processes? All must do the same next"
+        if self.processes == 1: return bool(happened)                          # nobody to ask, and no wait for the GPU
         return float(world_mean(torch.tensor(float(happened), device=self.device))) > 0
 
 # %% ../nbs/15_train.ipynb #113c6122
