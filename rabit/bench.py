@@ -7,19 +7,17 @@ __all__ = ['VARIANTS', 'matrix_rate', 'copy_rate', 'pieces_of_a_step', 'operatio
            'free_memory', 'largest_batch', 'rabit_bench']
 
 # %% ../nbs/31_bench.ipynb #c5672c0d
-import json, math, subprocess, sys
-from contextlib import closing
+import json, math
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 import torch
 from tqdm.auto import tqdm
 from .cli import Parser, command, positive, size_of
-from .core import RabitError, check, one_hot, pick_device
-from .data import prefetch
+from .core import RabitError, one_hot, pick_device
 from .model import write_whole
 from .train import PRESETS, TrainConfig, Trainer, make_source, preset
-from .zoo import machine, peak_memory
+from .zoo import done_on, in_child, machine, peak_memory, timed_steps
 
 # %% ../nbs/31_bench.ipynb #5351e73c
 def _best(work, rounds=5):
@@ -32,16 +30,13 @@ def _best(work, rounds=5):
         times.append(perf_counter() - start)
     return min(times)
 
-def _done(device):
-    if device.type == "cuda": torch.cuda.synchronize(device)
-
 def matrix_rate(
     device,      # torch.device
     n:int=1024,  # side of the matrices
 )->float:        # operations per second, counting a multiplication and an addition as two
     "How fast this machine multiplies matrices in float32"
     a, b = torch.randn(2, n, n, device=device).unbind()
-    return 2 * n**3 / _best(lambda: (a @ b, _done(device)))
+    return 2 * n**3 / _best(lambda: (a @ b, done_on(device)))
 
 def copy_rate(
     device,      # torch.device
@@ -50,7 +45,7 @@ def copy_rate(
     "How fast this machine moves memory"
     a = torch.zeros(megabytes * 250_000, device=device)
     b = torch.empty_like(a)
-    return 2 * a.nbytes / _best(lambda: (b.copy_(a), _done(device)))
+    return 2 * a.nbytes / _best(lambda: (b.copy_(a), done_on(device)))
 
 # %% ../nbs/31_bench.ipynb #62c5f876
 def pieces_of_a_step(
@@ -62,7 +57,7 @@ def pieces_of_a_step(
     trainer, source = Trainer(config, device), make_source(config)
     record, model = source.batch(range(config.batch), device), trainer.model
     condition, theirs = (one_hot(record[k], config.classes) for k in ("labels", "exemplar_labels"))
-    def timed(work): return _best(lambda: (work(), _done(device)), rounds)
+    def timed(work): return _best(lambda: (work(), done_on(device)), rounds)
     with torch.no_grad(), trainer.autocast():
         features = model.encoder(condition, record["exemplar"], theirs)
         match = model.matcher(features.query, features.key)
@@ -97,17 +92,8 @@ def bench_training(
     steps:int=8, # timed, after two that are not
 )->dict:         # steps and pictures per second, memory in MB, share of time spent waiting for data
     "Train a little, with data made on the way as in a real run"
-    before, trainer, source = peak_memory(device), Trainer(config, device), make_source(config)
-    waiting, working = [], []
-    with closing(prefetch(source, 0, config.batch, device)) as records:
-        for _ in range(steps + 2):
-            start = perf_counter()
-            _, record = next(records)
-            arrived = perf_counter()
-            trainer.step(record)
-            _done(device)
-            waiting.append(arrived - start)
-            working.append(perf_counter() - arrived)
+    before = peak_memory(device)
+    waiting, working = timed_steps(Trainer(config, device), make_source(config), steps + 2)
     wait, work = sum(waiting[2:]), sum(working[2:])
     return dict(steps_per_second=steps / (wait + work), pictures_per_second=steps * config.batch / (wait + work), memory_mb=peak_memory(device) - (before if device.type == "cpu" else 0), waiting=wait / (wait + work))
 
@@ -119,10 +105,7 @@ def alone(
 ):             # what it returns
     "Call a function in a process of its own, with as many threads"
     asked = json.dumps([torch.get_num_threads(), name, asdict(config), str(device), args])
-    child = subprocess.run([sys.executable, "-c", "import sys; from rabit.bench import _in_child; _in_child(sys.argv[1])", asked], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    last = (child.stderr.strip().splitlines() or ["it was killed, most likely for want of memory"])[-1]
-    check(child.returncode == 0, f"{name} ended without a result: {last}")
-    return json.loads(child.stdout.splitlines()[-1])
+    return json.loads(in_child("rabit.bench._in_child", asked, name).splitlines()[-1])
 
 def _in_child(asked):
     threads, name, config, device, args = json.loads(asked)

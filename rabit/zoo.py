@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'ABLATIONS', 'COLUMNS', 'HIGHER', 'JUDGED', 'build', 'Entry', 'Ablation', 'system_entries', 'budget_of',
-           'steps_in', 'peak_memory', 'measure', 'plan', 'compare', 'spread', 'spread_table', 'gain', 'ablation_table',
-           'draw_bars', 'draw_samples', 'machine', 'report', 'rabit_compare']
+           'done_on', 'timed_steps', 'steps_in', 'peak_memory', 'measure', 'in_child', 'plan', 'compare', 'spread',
+           'spread_table', 'gain', 'ablation_table', 'draw_bars', 'draw_samples', 'machine', 'report', 'rabit_compare']
 
 # %% ../nbs/30_zoo.ipynb #a98c04ad
 import json, math, platform, shlex, statistics, subprocess, sys
@@ -59,7 +59,7 @@ class Ablation:
 # %% ../nbs/30_zoo.ipynb #995e33bb
 def system_entries()->dict:  # name → `Entry`
     "The systems themselves"
-    return {name: Entry(name, SMALL.get(name, {})) for name in systems()}
+    return {name: Entry(name, SMALL[name]) for name in systems()}
 
 def _rabit(**model): return Entry("rabit", model)
 def _dense(**model): return Entry("cocosnet", dict(position="semantic", confidence="multi", temperature=.03) | model)  # RABIT with another matcher
@@ -93,16 +93,27 @@ def budget_of(
     return text
 
 # %% ../nbs/30_zoo.ipynb #42f68328
-def _steps(trainer, source, count):
-    "Train for some steps; the seconds that each took, without waiting for data"
-    seconds = []
+def done_on(device):
+    "Wait until the device has done what it was given"
+    if device.type == "cuda": torch.cuda.synchronize(device)
+
+def timed_steps(
+    trainer,    # `Trainer`, which goes on
+    source,     # its data, made on the way as in a real run
+    count:int,  # steps
+)->tuple:       # two lists of seconds: waiting for data, and working
+    "Train for some steps, with a watch"
+    waiting, working = [], []
     with closing(prefetch(source, trainer.done, trainer.config.batch, trainer.device)) as records:
-        for _, record in records:
-            if len(seconds) == count: return seconds
+        for _ in range(count):
             start = perf_counter()
+            _, record = next(records)
+            arrived = perf_counter()
             trainer.step(record)
-            if trainer.device.type == "cuda": torch.cuda.synchronize(trainer.device)
-            seconds.append(perf_counter() - start)
+            done_on(trainer.device)
+            waiting.append(arrived - start)
+            working.append(perf_counter() - arrived)
+    return waiting, working
 
 def steps_in(
     config,         # `TrainConfig`
@@ -110,7 +121,7 @@ def steps_in(
     device,         # where
 )->int:
     "How many steps fit into a time, judged by the median of a few after the first"
-    trial = _steps(Trainer(config, device), make_source(config), 7)
+    trial = timed_steps(Trainer(config, device), make_source(config), 7)[1]
     return max(1, round(seconds / statistics.median(trial[2:])))
 
 # %% ../nbs/30_zoo.ipynb #8b05e0cd
@@ -137,7 +148,7 @@ def measure(
     config = preset(settings["preset"], builder=system_builder(entry.system), model=entry.model, weights=entry.weights, seed=seed, size=settings["size"])
     config.steps = steps_in(config, int(budget[:-1]), device) if budget.endswith("s") else int(budget)
     trainer = Trainer(config, device)
-    seconds = _steps(trainer, make_source(config), config.steps)
+    _, seconds = timed_steps(trainer, make_source(config), config.steps)
     memory = peak_memory(device) - (before if device.type == "cpu" else 0)
     if weights: trainer.average.save_pretrained(weights)
     network = VGG19(width=8).to(device)
@@ -154,13 +165,23 @@ def _run_file(path):
     row = measure(Entry(**asked["entry"]), asked["seed"], asked["budget"], asked["settings"], path.with_suffix(""))
     write_whole(path.with_name(f"{path.stem}.row.json"), lambda p: p.write_text(json.dumps(dict(asked, row=row), indent=1)))
 
+def in_child(
+    function:str,  # dotted, of one text
+    text:str,      # that it is called with
+    what:str,      # for the message, should it fail
+)->str:            # what it printed
+    "Call a function in a process of its own"
+    module, _, name = function.rpartition(".")
+    child = subprocess.run([sys.executable, "-c", f"import sys; from {module} import {name}; {name}(sys.argv[1])", text], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    check(child.returncode == 0, f"{what} ended without a result: {(child.stderr.strip().splitlines() or ['it was killed, most likely for want of memory'])[-1]}")
+    return child.stdout
+
 def _run(path, asked):
     "One run, unless it has been made: its row"
     done = path.with_name(f"{path.stem}.row.json")
     if done.exists() and {k: v for k, v in read_json(done).items() if k != "row"} == asked: return read_json(done)
     write_whole(path, lambda p: p.write_text(json.dumps(asked, indent=1)))
-    child = subprocess.run([sys.executable, "-c", "import sys; from rabit.zoo import _run_file; _run_file(sys.argv[1])", str(path)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    check(child.returncode == 0, f"{asked['name']}, seed {asked['seed']}, budget {asked['budget']} ended without a result: {(child.stderr.strip().splitlines() or ['it was killed'])[-1]}")
+    in_child("rabit.zoo._run_file", str(path), f"{asked['name']}, seed {asked['seed']}, budget {asked['budget']}")
     return read_json(done)
 
 # %% ../nbs/30_zoo.ipynb #13131ecb
@@ -209,11 +230,11 @@ def spread(
     def both(values): return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else math.nan
     return {name: {c: both([row[c] for row in of_seeds]) for c in COLUMNS} for name, of_seeds in found.items()}
 
-def _cell(name, mean, deviation):
-    if name in ("parameters", "steps"): return f"{mean:.0f}"
-    if name == "memory_mb": return f"{mean:.0f}"
+def _number(mean, deviation, sign="", mark=""):
     digits = 1 if abs(mean) >= 10 else 2 if abs(mean) >= 1 else 3
-    return f"{mean:.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
+    return f"{mark}{mean:{sign}.{digits}f}{mark}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
+
+def _cell(name, mean, deviation): return f"{mean:.0f}" if name in ("parameters", "steps", "memory_mb") else _number(mean, deviation)
 
 def spread_table(
     found:dict,  # from `spread`
@@ -245,8 +266,7 @@ JUDGED = ("epe", "pck", "warp_l1", "ssim", "frechet")  # two of the match, one o
 
 def _verdict(rows, budget, name, reference, score):
     mean, deviation, shows = gain(rows, budget, name, reference, score)
-    digits = 1 if abs(mean) >= 10 else 2 if abs(mean) >= 1 else 3
-    return f"{'**' if shows else ''}{mean:+.{digits}f}{'**' if shows else ''}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
+    return _number(mean, deviation, "+", "**" if shows else "")
 
 def ablation_table(
     rows:list,    # from `compare`
