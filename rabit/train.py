@@ -88,11 +88,10 @@ def check_config(
     check(not wrong, f"the settings {', '.join(wrong)} do not fit")
     check_size(tuple(config.size))
     check(len(config.betas) == 2 and all(suits(b, float) and 0 <= b < 1 for b in config.betas), f"betas = {config.betas} do not fit: two numbers in [0, 1) are needed")
-    check(all(suits(w, float) for w in config.weights.values()), f"weights {config.weights} do not fit: finite numbers of 0 or more are needed")
     check(config.batch <= 65536, f"batch = {config.batch} does not fit: at most 65536 records a step")
     odd, side = sorted(config.weights.keys() - PAPER_WEIGHTS.keys()), Translator.multiple
     check(not odd, f"{odd} are no terms of the loss: {', '.join(PAPER_WEIGHTS)} are")
-    wrong = {name: w for name, w in config.weights.items() if not 0 <= w < math.inf}
+    wrong = {name: w for name, w in config.weights.items() if not (suits(w, float) and w >= 0)}
     check(not wrong, f"weights {wrong} do not fit: finite numbers of 0 or more are needed")
     check(any(config.weights.get(name) for name in config.weights.keys() - {"matching"}), "every term of the loss has weight 0 (matching needs adversarial); at least one must have more")
     config.weights, config.size, config.betas = dict.fromkeys(PAPER_WEIGHTS, 0.) | config.weights, tuple(config.size), tuple(config.betas)
@@ -672,7 +671,10 @@ def listen(
     if tensorboard:
         try: board = import_module("torch.utils.tensorboard").SummaryWriter(str(Path(out) / "tensorboard"))
         except ImportError: raise RabitError("--tensorboard needs the package tensorboard: pip install 'rabit[tensorboard]'") from None
-        places.append(lambda row: [board.add_scalar(name, value, row["step"]) for name, value in row.items() if name != "step"] and board.flush())
+        def write(row):
+            for name in row.keys() - {"step"}: board.add_scalar(name, row[name], row["step"])
+            board.flush()
+        places.append(write)
     if live:
         place = redraw()
         places.append(lambda row: place(draw_run(out)))
@@ -701,7 +703,7 @@ def follow_run(
     source,           # the data
     out:Path,         # folder of the run
     progress:bool,    # show a bar?
-    tell=lambda row: None,  # see `run_steps`
+    tell,             # see `run_steps`
 ):
     "The loop with its bar, and what happens when somebody stops it"
     config, shown = trainer.config, source.batch(range(4), trainer.device)
