@@ -6,7 +6,7 @@
 __all__ = ['UNKNOWN', 'LABEL_TYPES', 'RabitError', 'check', 'check_finite', 'check_picture', 'check_map', 'check_size',
            'check_labels', 'one_hot', 'labels_of', 'grid_of', 'to_blocks', 'from_blocks', 'pixel_grid', 'resize',
            'resize_labels', 'pad_to', 'crop_to', 'to_pil', 'unit', 'positional_norm', 'seed_all', 'rng_state',
-           'set_rng_state', 'process', 'world_mean', 'pick_device']
+           'set_rng_state', 'process', 'world_mean', 'pick_device', 'room']
 
 # %% ../nbs/00_core.ipynb #c279137a
 import math, random
@@ -38,6 +38,9 @@ def check_finite(
     infinite:bool=False,  # are infinities allowed?
 )->Tensor:           # `x` itself
     "Refuse NaN, and infinities unless they are allowed"
+    if torch.compiler.is_compiling() or x.numel() == 0 or not x.is_floating_point(): return x  # a compiler cannot look at values
+    low, high = x.detach().aminmax()                                           # one pass and no mask; both are NaN if any number is
+    if low <= high if infinite else -math.inf < low and high < math.inf: return x
     bad = x.isnan() if infinite else ~x.isfinite()
     if bad.any():
         where = tuple(bad.nonzero()[0].tolist())
@@ -139,8 +142,8 @@ def from_blocks(
     check(t.ndim == 4 and t.shape[1:3] == (rows * cols, sh * sw), f"tokens of {_describe(t)} are no blocks of {sh}×{sw} of a map of {size[0]}×{size[1]}: "
                                                                   f"(b, {rows * cols}, {sh * sw}, c) is needed")
     b, c = t.shape[0], t.shape[-1]
-    x = t.view(b, rows, cols, sh, sw, c).permute(0, 5, 1, 3, 2, 4).reshape(b, c, rows * sh, cols * sw)
-    return x[..., :size[0], :size[1]]
+    x = t.view(b, rows, cols, sh, sw, c).transpose(2, 3).reshape(b, rows * sh, cols * sw, c)       # channels last, as tokens are: whole rows move
+    return x[:, :size[0], :size[1]].permute(0, 3, 1, 2)
 
 # %% ../nbs/00_core.ipynb #f6399e9f
 def pixel_grid(
@@ -272,3 +275,10 @@ def pick_device(
     except (RuntimeError, AssertionError, TypeError, ValueError, OverflowError) as e:
         raise RabitError(f"device {name!r} cannot be used here ({str(e).split(chr(10))[0]}); 'cpu' always can") from None
     return device
+
+# %% ../nbs/00_core.ipynb #50af26f9
+def room(
+    device:torch.device,  # where the work is done
+)->int:                   # numbers
+    "How many numbers a chunk of work may hold: what stays in the cache of a CPU; elsewhere, enough to keep the device busy"
+    return 2**20 if device.type == "cpu" else 2**26

@@ -57,8 +57,7 @@ class BilevelMatcher(nn.Module):
         query:Tensor,  # (b, d, h, w)
         key:Tensor,    # (b, d, H, W)
     )->Match:
-        with torch.autocast(query.device.type, enabled=False):
-            return bilevel_match(query.float(), key.float(), self.block, self.k, self.eps, self.temperature, self.topk)
+        return bilevel_match(query, key, self.block, self.k, self.eps, self.temperature, self.topk)
 
 # %% ../nbs/13_model.ipynb #583ced0b
 class Translator(nn.Module):

@@ -24,6 +24,7 @@ from rabit.core import process
 from rabit.core import resize
 from rabit.core import resize_labels
 from rabit.core import rng_state
+from rabit.core import room
 from rabit.core import seed_all
 from rabit.core import set_rng_state
 from rabit.core import to_blocks
@@ -189,3 +190,7 @@ def test_devices_that_cannot_be_used_are_refused():
     assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert "'abacus'" in said(pick_device, "abacus") and "'cpu' always can" in said(pick_device, "abacus")
     assert "'cuda:99'" in said(pick_device, "cuda:99")
+
+
+def test_a_chunk_of_work_is_larger_on_a_gpu():
+    assert 2**16 < room(torch.device("cpu")) < room(torch.device("meta"))

@@ -67,6 +67,16 @@ def test_warp_is_a_matrix_product_and_fine_maps_move_as_patches():
         for i, j in ((0, 0), (1, 2)): torch.testing.assert_close(match.warp(fine)[..., i::2, j::3], match.warp(fine[..., i::2, j::3]))
 
 
+def test_a_few_groups_at_a_time_are_all_groups_at_once():
+    g = torch.Generator().manual_seed(0)
+    index, weights, tokens = torch.randint(0, 40, (2, 9, 6), generator=g), *(torch.randn(*s, generator=g).double().requires_grad_() for s in ((2, 9, 4, 6), (2, 40, 5)))
+    match = Match(weights, index, (6, 6), (5, 8), (2, 2))
+    plain = (weights @ match._candidates(tokens)).detach()
+    torch.testing.assert_close(match._weigh(tokens), plain)
+    torch.autograd.gradcheck(lambda w, t: Match(w, index, (6, 6), (5, 8), (2, 2))._weigh(t), (weights, tokens))
+    torch.testing.assert_close(match._weigh(tokens.detach()), plain)               # one of the two alone
+
+
 def test_warp_refuses_maps_that_do_not_lie_on_the_grid():
     try: by_hand()["dense"].warp(torch.zeros(1, 3, 20, 16)); message = "no error"
     except RabitError as e: message = str(e)
@@ -148,3 +158,15 @@ def test_padded_queries_send_nothing():
     match = Match(weights, torch.arange(4).expand(1, 9, 4), (5, 7), (2, 2), (2, 3))
     assert match.reach().sum() == 35 == match.hard().reach().sum()
     torch.testing.assert_close(match.back(torch.ones(1, 1, 5, 7)), torch.ones(1, 1, 2, 2))
+
+
+def test_streaming_dense_matching_is_dense_matching():
+    g = torch.Generator().manual_seed(0)
+    query, key, v, u = (torch.randn(2, 6, *s, generator=g).double().requires_grad_() for s in ((5, 4), (3, 7), (6, 14), (5, 4)))
+    whole, parts = dense_match(query, key, .1), dense_match(query, key, .1, stream=True)
+    def answers(m): return [m.warp(v), m.back(u), m.reach(), m.mass(), m.entropy(), m.confidence(), m.dense()]
+    for a, b in zip(answers(whole), answers(parts)):
+        torch.testing.assert_close(a, b)
+        if not a.requires_grad: continue
+        for x, y in zip(*(torch.autograd.grad(r.square().sum(), (query, key, v, u), retain_graph=True, allow_unused=True) for r in (a, b))): torch.testing.assert_close(x, y)
+    assert torch.equal(whole.argmax((6, 14)), parts.argmax((6, 14))) and torch.equal(whole.hard().warp(v), parts.hard().warp(v))

@@ -16,6 +16,15 @@ from rabit.topk import soft_topk
 
 def maps(*shape, seed=0): return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
+def pair_of(query_size, key_size, c=6, b=2, dtype=torch.float64):
+    "A query and a key that want gradients"
+    return [maps(b, c, *size, seed=seed).to(dtype).requires_grad_() for seed, size in enumerate((query_size, key_size))]
+
+def answers(match, v):
+    "Weights, peak, warp, and slopes of a sum of all three by `v` and what else wants them"
+    warped = match.warp(v)
+    return match.weights, match.peak, warped, warped.square().sum() + (match.peak * torch.linspace(-1, 1, match.peak[0].numel()).view_as(match.peak[0])).sum()
+
 
 def test_means_of_whole_and_ragged_blocks():
     x = torch.arange(15.).view(1, 1, 3, 5)
@@ -72,6 +81,56 @@ def test_hard_and_straight_choose_alike_and_differ_in_their_gradient():
     def slope(kind): return torch.autograd.grad((rankings[kind].soft * torch.arange(4.)).sum(), rankings[kind].scores, retain_graph=True)[0]
     torch.testing.assert_close(slope("straight"), slope("soft"))
     test_fail(lambda: rank_blocks(q, z, topk="sharp"), contains="'sharp'")
+
+
+def test_stretches_give_what_the_two_halves_give():
+    cases = [((8, 8), (8, 8), 4, 3), ((7, 9), (5, 11), 3, 2), ((9, 6), (12, 7), 4, 6), ((3, 3), (8, 8), 4, 1), ((9, 5), (6, 10), 1, 7), ((5, 20), (20, 5), 2, 30)]
+    for dtype, close in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+        for (query_size, key_size, block, k), topk, eps in [(case, *how) for case in cases for how in (("soft", 1.), ("soft", .1), ("straight", 1.), ("hard", 1.))]:
+            q, z = pair_of(query_size, key_size, dtype=dtype)
+            v = maps(2, 3, *key_size, seed=2).to(dtype).requires_grad_()
+            slow, fast = attend_blocks(q, z, rank_blocks(q, z, block, k, eps, topk), block, .2), bilevel_match(q, z, block, k, eps, .2, topk)
+            assert torch.equal(slow.index, fast.index)
+            a, b = answers(slow, v), answers(fast, v)
+            for x, y in zip([*a[:3], *torch.autograd.grad(a[3], (q, z, v))], [*b[:3], *torch.autograd.grad(b[3], (q, z, v))]):
+                torch.testing.assert_close(y, x, atol=close * max(1, x.abs().max().item()), rtol=close)
+
+
+def test_the_derivative_by_finite_differences():
+    q, z = pair_of((4, 6), (5, 4), c=3, b=1)
+    v = maps(1, 2, 5, 4, seed=2).double()
+    def outcome(block, k, topk): return lambda q, z: (lambda m: (m.warp(v), m.peak))(bilevel_match(q, z, block, k, 1., .3, topk))
+    assert torch.autograd.gradcheck(outcome(2, 3, "hard"), (q, z)) and torch.autograd.gradcheck(outcome(2, 6, "soft"), (q, z))
+
+
+def test_many_short_stretches_are_one_long_one():
+    from rabit import ranking
+    q, z = pair_of((10, 10), (7, 12), b=3)
+    long = bilevel_match(q, z, 3, 2).weights
+    normal, ranking.room = ranking.room, lambda device: 1
+    try: short = bilevel_match(q, z, 3, 2).weights
+    finally: ranking.room = normal
+    assert len(ranking._stretches(3, 4, 100, 1)) == 12 and len(ranking._stretches(3, 4, 100, 10**6)) == 1
+    torch.testing.assert_close(short, long)
+    for x, y in zip(*(torch.autograd.grad(w.square().sum(), (q, z)) for w in (short, long))): torch.testing.assert_close(x, y)
+
+
+def test_half_precision_is_computed_in_full():
+    q, z = pair_of((8, 8), (8, 8), dtype=torch.float32)
+    full = bilevel_match(q, z, 2, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16): assert torch.equal(bilevel_match(q, z, 2, 3).weights, full.weights)
+    for dtype in (torch.bfloat16, torch.float16):
+        half = bilevel_match(q.to(dtype), z.to(dtype), 2, 3)
+        assert half.weights.dtype == torch.float32
+        torch.testing.assert_close(half.weights, bilevel_match(q.to(dtype).float(), z.to(dtype).float(), 2, 3).weights)
+
+
+def test_it_can_be_exported_and_compiled():
+    class Warp(torch.nn.Module):
+        def forward(self, q, z, v): return bilevel_match(q, z, 3, 2).warp(v)
+
+    given = maps(2, 6, 7, 8), maps(2, 6, 9, 5, seed=1), maps(2, 3, 9, 5, seed=2)
+    torch.testing.assert_close(torch.export.export(Warp(), given).module()(*given), Warp()(*given))
 
 
 def test_all_blocks_equal_dense_matching():
