@@ -9,7 +9,7 @@ __all__ = ['coord_conv', 'semantic_position', 'fourier']
 import math
 import torch
 from torch import Tensor
-from .core import UNKNOWN, check, check_labels, check_map, check_size
+from .core import LABEL_TYPES, UNKNOWN, check, check_labels, check_map, check_size
 
 # %% ../nbs/06_position.ipynb #782e5aea
 def coord_conv(
@@ -24,31 +24,40 @@ def coord_conv(
 
 # %% ../nbs/06_position.ipynb #cacac3d5
 def _along(
-    at:Tensor,      # (t,), coordinates of all pixels along one axis, whole numbers
-    region:Tensor,  # (t,), row of the table for each pixel
-    rows:int,       # rows of the table
+    labels:Tensor,  # (b, h, w), int64
+    axis:int,       # 2: x, 1: y
     frame:str,      # "centroid" or "box"
-)->Tensor:          # (t,), float in [-1, 1]
+)->Tensor:          # (b, h, w), float in [-1, 1]
     "Coordinates along one axis in the frames of all regions: (n·x - S) / max(n·high - S, S - n·low), whole numbers until the division"
-    empty = torch.zeros(rows, dtype=torch.int64, device=at.device)
-    low, high = (empty.scatter_reduce(0, region, at, how, include_self=False) for how in ("amin", "amax"))
-    if frame == "centroid": count, total = empty.scatter_add(0, region, torch.ones_like(at)), empty.scatter_add(0, region, at)
-    else: count, total = torch.full_like(empty, 2), low + high
+    size, shape = labels.shape[axis], list(labels.shape)
+    shape[3 - axis] = UNKNOWN + 1
+    one = torch.ones(1, 1, 1, dtype=torch.int32, device=labels.device).expand_as(labels)
+    seen = one.new_zeros(shape).scatter_add_(3 - axis, labels, one)  # pixels of each region in each column (row)
+    at = torch.arange(size, dtype=torch.int32, device=labels.device).view(-1, *[1] * (2 - axis))
+    there = seen > 0
+    low, high = torch.where(there, at, size).amin(axis, True), torch.where(there, at, -1).amax(axis, True)
+    if frame == "centroid": count, total = seen.sum(axis, True), (seen * at).sum(axis, True)
+    else: count, total = 2, low + high
     extent = torch.maximum(count * high - total, total - count * low).clamp_min(1)
-    return (count[region] * at - total[region]) / extent[region]
+    exact = at if at.device.type == "mps" else at.double()  # Apple's GPUs know no 64-bit floats, and round before they divide
+    return ((count * exact - total) / extent).to(torch.get_default_dtype()).gather(3 - axis, labels)
 
 # %% ../nbs/06_position.ipynb #b8105217
+def _fit(labels):
+    "Is this a batch of label maps with ids 0 … 255?"
+    if not (isinstance(labels, Tensor) and labels.ndim == 3 and labels.dtype in LABEL_TYPES and labels.numel() > 0): return False
+    low, high = torch.stack(labels.aminmax()).tolist()
+    return 0 <= low and high <= UNKNOWN
+
 def semantic_position(
     labels:Tensor,      # (b, h, w), integer ids 0 … 255; 255 (unknown) is a region like any other
     frame:str="centroid",  # "centroid": origin at the region's mean (the paper's); "box": at the centre of its bounding box
 )->Tensor:              # (b, 2, h, w), float: x then y in [-1, 1]; 0 along an axis on which the region is one pixel wide
     "A frame for every semantic region (RABIT, section 3.2)"
     check(frame in ("centroid", "box"), f"frame = {frame!r} is not known: 'centroid' and 'box' are")
-    check_labels(labels.long() if labels.dtype == torch.uint8 else labels, UNKNOWN + 1)
-    b, h, w = labels.shape
-    region = (labels.long() + 256 * torch.arange(b, device=labels.device)[:, None, None]).flatten()
-    y, x = torch.meshgrid(*(torch.arange(n, device=labels.device) for n in (h, w)), indexing="ij")
-    return torch.stack([_along(at.expand(b, h, w).flatten(), region, 256 * b, frame).view(b, h, w) for at in (x, y)], 1)
+    if not torch.compiler.is_compiling() and not _fit(labels): check_labels(labels, UNKNOWN + 1)  # which says what is wrong
+    labels = labels.long()
+    return torch.stack([_along(labels, axis, frame) for axis in (2, 1)], 1)
 
 # %% ../nbs/06_position.ipynb #af40f654
 def fourier(

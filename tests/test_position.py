@@ -22,6 +22,22 @@ def semantic_position_slow(labels, frame="centroid"):
                 for x, y in pixels: out[b, axis, y, x] = float(((x, y)[axis] - centre) / extent) if extent else 0.
     return out
 
+def along_scatter(at, region, rows, frame):
+    "Coordinates of all pixels along one axis, from reductions over the pixels of each region"
+    empty = torch.zeros(rows, dtype=torch.int64)
+    low, high = (empty.scatter_reduce(0, region, at, how, include_self=False) for how in ("amin", "amax"))
+    if frame == "centroid": count, total = empty.scatter_add(0, region, torch.ones_like(at)), empty.scatter_add(0, region, at)
+    else: count, total = torch.full_like(empty, 2), low + high
+    extent = torch.maximum(count * high - total, total - count * low).clamp_min(1)
+    return ((count[region] * at - total[region]).double() / extent[region]).to(torch.get_default_dtype())
+
+def semantic_position_scatter(labels, frame="centroid"):
+    "All regions at once, pixel by pixel"
+    b, h, w = labels.shape
+    region = (labels + 256 * torch.arange(b)[:, None, None]).flatten()
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return torch.stack([along_scatter(at.expand(b, h, w).flatten(), region, 256 * b, frame).view(b, h, w) for at in (x, y)], 1)
+
 
 def test_coord_conv_runs_from_border_to_border():
     x, y = coord_conv((3, 5))[0]
@@ -38,7 +54,21 @@ def test_semantic_position_equals_the_slow_loop():
         labels = torch.randint(0, ids, (b, h, w), generator=dice)
         labels[torch.rand(b, h, w, generator=dice) < .2] = 255
         for frame in ("centroid", "box"):
-            assert torch.equal(semantic_position(labels, frame), semantic_position_slow(labels, frame)), (b, h, w, ids, frame)
+            wanted = semantic_position_slow(labels, frame)
+            assert torch.equal(semantic_position_scatter(labels, frame), wanted), (b, h, w, ids, frame)
+            assert torch.equal(semantic_position(labels, frame), wanted), (b, h, w, ids, frame)
+
+
+def test_semantic_position_is_exact_on_large_maps():
+    dice = torch.Generator().manual_seed(5)
+    for b, h, w, ids, s in ((2, 200, 300, 150, 1), (1, 512, 512, 256, 1), (2, 320, 240, 150, 8)):
+        labels = torch.randint(0, ids, (b, h // s, w // s), generator=dice).repeat_interleave(s, 1).repeat_interleave(s, 2)
+        for frame in ("centroid", "box"): assert torch.equal(semantic_position(labels, frame), semantic_position_scatter(labels, frame)), (b, h, w, frame)
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert semantic_position(labels).dtype == torch.float64 and torch.equal(semantic_position(labels), semantic_position_scatter(labels))
+    finally: torch.set_default_dtype(torch.float32)
+    for frame in ("centroid", "box"): assert torch.equal(semantic_position(torch.full((1, 511, 601), 255), frame), coord_conv((511, 601)))
 
 
 def test_single_pixels_are_zero_and_unknown_is_a_region():
@@ -47,7 +77,7 @@ def test_single_pixels_are_zero_and_unknown_is_a_region():
     assert x[1, 1] == 0 and y[1, 1] == 0                                    # 9 is a single pixel
     assert x[:, 0].tolist() == [0, 0, 0] and y[:, 0].tolist() == [-1, 0, 1]  # 3 is one pixel wide
     assert x[0, 1] == -1 and abs(x[1, 2] - 2 / 3) < 1e-6                     # 255: columns 1 2 2 1 2, mean 8/5, extent 3/5
-    assert torch.equal(semantic_position(labels.byte()), semantic_position(labels))
+    for dtype in (torch.uint8, torch.int16, torch.int32): assert torch.equal(semantic_position(labels.to(dtype)), semantic_position(labels))
     assert torch.equal(semantic_position(torch.zeros(1, 6, 9, dtype=torch.long)), coord_conv((6, 9)))
 
 
@@ -57,6 +87,22 @@ def test_semantic_position_refuses_what_does_not_fit():
         try: semantic_position(labels, frame)
         except ValueError as e: assert said in str(e), e
         else: assert False, f"should have been refused: {said}"
+
+
+def test_semantic_position_can_be_exported_and_compiled():
+    from torch.export import Dim, export
+    class Place(torch.nn.Module):
+        def __init__(self, frame): super().__init__(); self.frame = frame
+        def forward(self, labels): return semantic_position(labels, self.frame)
+
+    dice = torch.Generator().manual_seed(6)
+    first, other = (torch.randint(0, 256, shape, generator=dice) for shape in ((2, 9, 12), (3, 14, 5)))
+    for frame in ("centroid", "box"):
+        exported = export(Place(frame), (first,), dynamic_shapes=dict(labels={0: Dim("b"), 1: Dim("h"), 2: Dim("w")})).module()
+        compiled = torch.compile(Place(frame), backend="eager", fullgraph=True)
+        for labels in (first, other):
+            assert torch.equal(exported(labels), semantic_position(labels, frame))
+            assert torch.equal(compiled(labels), semantic_position(labels, frame))
 
 
 def test_products_of_fourier_features_compare_places():
