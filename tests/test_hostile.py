@@ -200,6 +200,7 @@ def test_topk(scores, k, eps):
     lawful(lambda: topk.soft_topk(scores, k, eps), [real], scores.shape, strict=True)
     lawful(lambda: topk.sinkhorn_topk(scores, k, max(eps, .01) if eps == eps else eps, 20), [real], scores.shape, strict=True)
     lawful(lambda: topk.threshold(scores, k, eps), [real], (*scores.shape[:-1], 1))
+    lawful(lambda: topk.sorted_topk(scores, k, eps), [real], (*scores.shape[:-1], k, scores.shape[-1]) if isinstance(k, int) and scores.ndim else None, strict=True)
 
 
 @few

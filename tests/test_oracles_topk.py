@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from rabit.core import RabitError
-from rabit.topk import hard_topk, sinkhorn_topk, soft_topk, threshold
+from rabit.topk import _centre, _search, hard_topk, sinkhorn_topk, soft_topk, sorted_topk, threshold
 
 
 def problem(scores, k):
@@ -77,6 +77,73 @@ def test_threshold_lies_where_the_lesson_says(n, data, eps):
     torch.testing.assert_close(torch.sigmoid((2 * scores - tau) / eps), soft_topk(scores, k, eps), atol=1e-6, rtol=0)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 300), st.data(), st.sampled_from([torch.float32, torch.float64]))
+def test_no_row_needs_more_than_six_rounds(n, data, dtype):
+    "The search has stopped by itself after six rounds: 60 give the very same threshold. Rows of a few levels, of any size, with noise of any size"
+    k, seed = data.draw(st.integers(1, n - 1)), data.draw(st.integers(0, 10_000))
+    levels = torch.tensor(data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=6)), dtype=torch.float64)
+    pick = torch.randint(0, len(levels), (8, n), generator=torch.Generator().manual_seed(seed))
+    scores = levels[pick] + data.draw(st.sampled_from([0., 1e-6, 1e-3, .1, 1., 30.])) * torch.randn(8, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    z, _ = _centre(scores.to(dtype), k, data.draw(st.sampled_from([1e-30, 1e-4, 1e-2, .3, 3., 100., 1e30])))
+    t = _search(z, k, 6)
+    assert torch.equal(t, _search(z, k, 60))
+    assert ((torch.sigmoid(z - t).sum(-1) - k).abs() <= (1e-5 if dtype == torch.float32 else 1e-12) * k).all()
+
+
+def test_search_from_a_few_rows_that_resist():
+    "Random rows, changed again and again where the third step still had most left to do, do not come to need a sixth round"
+    rng = torch.Generator().manual_seed(0)
+    for n, k in [(10, 1), (100, 3), (100, 50), (500, 499)]:
+        rows = torch.randn(60, n, dtype=torch.float64, generator=rng)
+        for _ in range(25):
+            some = rows[torch.randint(0, len(rows), (60,), generator=rng)]
+            noise = torch.randn(60, n, dtype=torch.float64, generator=rng) * (torch.rand(60, n, generator=rng) < .2)
+            rows = torch.cat([rows, some * (1 + .2 * torch.randn(60, 1, generator=rng)) + noise * 10 ** (3 * torch.rand(60, 1, generator=rng) - 2)])
+            z, _ = _centre(rows, k, 1.)
+            t = _search(z, k, 6)
+            assert torch.equal(t, _search(z, k, 60))
+            rows = rows[(_search(z, k, 3) - t).abs().flatten().topk(10).indices]
+
+
+@pytest.mark.parametrize("eps", [1e-1, 1e-2, 1e-3, 1e-4])
+def test_float32_is_exact_to_1e_5(eps):
+    for n, k in [(64, 3), (4096, 3), (1000, 500)]:
+        for scores in (torch.randn(16, n, generator=torch.Generator().manual_seed(n)), torch.rand(16, n, generator=torch.Generator().manual_seed(n))):
+            x, y = scores.clone().requires_grad_(), scores.double().requires_grad_()
+            A, B = soft_topk(x, k, eps), soft_topk(y, k, eps)
+            torch.testing.assert_close(A.double(), B, atol=1e-5, rtol=0)
+            weight = torch.linspace(-1, 1, n)
+            (A * weight).sum().backward(); (B * weight).sum().backward()
+            torch.testing.assert_close(x.grad.double(), y.grad, atol=1e-5 * 2 / eps, rtol=0)
+
+
+@pytest.mark.parametrize("n, k", [(2, 1), (5, 2), (12, 4), (6, 5)])
+@pytest.mark.parametrize("eps", [1., 5.])
+def test_ranks_equal_sinkhorn_of_pot(n, k, eps):
+    ot = pytest.importorskip("ot")
+    scores, anchors = scores_of(n, n + k), torch.arange(k + 1).double()
+    mu, nu = torch.full((n,), 1 / n, dtype=torch.float64), torch.tensor([n - k] + [1] * k, dtype=torch.float64) / n
+    plan = ot.sinkhorn(mu.numpy(), nu.numpy(), ((scores[:, None] - anchors)**2).numpy(), reg=eps, method="sinkhorn_log", numItermax=20000, stopThr=1e-13)
+    torch.testing.assert_close(sorted_topk(scores, k, eps), n * torch.as_tensor(plan)[:, 1:].T.flip(0), atol=1e-7, rtol=0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(numbers, min_size=1, max_size=16), st.integers(0, 16), st.sampled_from([1e-45, 1e-12, 1e-3, .3, 1., 50., 1e9]))
+def test_ranks_of_any_row(values, k, eps):
+    "Sums, range, order, masks and a finite gradient, for whatever comes"
+    k, scores = min(k, len(values)), torch.tensor(values).requires_grad_()
+    ranks = sorted_topk(scores, k, eps)
+    assert ranks.shape == (k, len(values))
+    ranks.mul(torch.randn(ranks.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
+    room = (torch.arange(k) < (scores > -math.inf).sum()).float()
+    torch.testing.assert_close(ranks.sum(-1), room, atol=1e-4, rtol=0)
+    assert (ranks >= 0).all() and (ranks.sum(0) <= 1 + 1e-5).all() and (ranks[:, scores == -math.inf] == 0).all()
+    above = ranks.cumsum(0)[:, scores.detach().argsort(descending=True)]                   # better scores are higher up, whatever "high" means
+    assert (above.diff(dim=-1) <= 1e-5).all()
+    assert scores.grad.isfinite().all() and scores.grad[scores == -math.inf].abs().sum() == 0
+
+
 def test_rows_do_not_disturb_each_other():
     rows = torch.stack([torch.zeros(6), torch.full((6,), -math.inf), torch.arange(6.) * 1e30, torch.tensor([1., -math.inf, 2., -math.inf, 3., 4.])])
     together = soft_topk(rows, 3, .1)
@@ -92,6 +159,9 @@ def test_rows_do_not_disturb_each_other():
     (lambda: soft_topk(torch.arange(4), 2, 1.), "int64"),
     (lambda: sinkhorn_topk(torch.tensor([1., -math.inf]), 2, 1.), "fewer than k = 2"),
     (lambda: threshold(torch.randn(4), 0, 1.), "no threshold"),
+    (lambda: sorted_topk(torch.tensor([1., math.nan]), 1, 1.), "1 NaN or +inf among 2"),
+    (lambda: sorted_topk(torch.randn(4), 5, 1.), "from 0 to 4"),
+    (lambda: sorted_topk(torch.randn(4), 2, math.inf), "eps = inf"),
 ])
 def test_messages_repeat_what_was_given(call, words):
     with pytest.raises(RabitError) as error: call()

@@ -8,6 +8,7 @@ from rabit.core import to_blocks
 from rabit.match import dense_match
 from rabit.ranking import attend_blocks
 from rabit.ranking import best_block
+from rabit.ranking import best_side
 from rabit.ranking import bilevel_match
 from rabit.ranking import block_means
 from rabit.ranking import rank_blocks
@@ -172,3 +173,8 @@ def test_best_block_is_the_cheapest():
     for n in (32**2, 128**2):
         sides = [1 + .01 * i for i in range(2000)]
         assert abs(min(sides, key=lambda s: scores_made(n, s)) - best_block(n)) < .02
+
+
+def test_best_side_divides_the_grid():
+    assert [best_side((w, w)) for w in (32, 64, 128, 256, 512)] == [4, 4, 4, 8, 8]
+    assert best_side((96, 120)) == 4 and best_side((7, 14)) == 1 and best_side((9, 27)) == 3        # 7 × 14: 7 would be one block
