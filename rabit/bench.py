@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VARIANTS', 'matrix_rate', 'copy_rate', 'pieces_of_a_step', 'operations', 'bench_training', 'alone', 'bench_variants',
-           'free_memory', 'largest_batch', 'rabit_bench']
+           'free_memory', 'largest', 'largest_batch', 'largest_size', 'rabit_bench']
 
 # %% ../nbs/31_bench.ipynb #c5672c0d
 import json, math
@@ -90,12 +90,12 @@ def bench_training(
     config,      # `TrainConfig`
     device,      # torch.device
     steps:int=8, # timed, after two that are not
-)->dict:         # steps and pictures per second, memory in MB, share of time spent waiting for data
+)->dict:         # steps and pictures per second, memory in MB, share of time spent waiting for data, seconds that the first step took
     "Train a little, with data made on the way as in a real run"
     before = peak_memory(device)
     waiting, working = timed_steps(Trainer(config, device), make_source(config), steps + 2)
     wait, work = sum(waiting[2:]), sum(working[2:])
-    return dict(steps_per_second=steps / (wait + work), pictures_per_second=steps * config.batch / (wait + work), memory_mb=peak_memory(device) - (before if device.type == "cpu" else 0), waiting=wait / (wait + work))
+    return dict(steps_per_second=steps / (wait + work), pictures_per_second=steps * config.batch / (wait + work), memory_mb=peak_memory(device) - (before if device.type == "cpu" else 0), waiting=wait / (wait + work), first_step=working[0])
 
 def alone(
     name:str,  # of a function of this notebook: (config, device, …) → something that JSON can hold
@@ -113,7 +113,7 @@ def _in_child(asked):
     print(json.dumps(globals()[name](TrainConfig(**config), torch.device(device), *args)))
 
 # %% ../nbs/31_bench.ipynb #947bf950
-VARIANTS = {"plain": {}, "checkpoint": dict(checkpoint=True), "two parts": dict(accumulate=2), "compile": dict(compile=True)}  # fields of `TrainConfig`
+VARIANTS = {"plain": {}, "checkpoint": dict(checkpoint=True), "two parts": dict(accumulate=2), "float32": dict(amp="off"), "bf16": dict(amp="bf16"), "fp16": dict(amp="fp16"), "compile": dict(compile=True)}  # fields of `TrainConfig`
 
 def bench_variants(
     config,      # `TrainConfig` with an even batch
@@ -144,36 +144,58 @@ def _try_alone(config, device):
     try: return alone("_one_step", config, device)
     except RabitError: return None                                             # killed for want of memory
 
+def largest(
+    change,    # function of a number → `TrainConfig`
+    device,    # torch.device
+    start:int, # the first number, which is doubled
+    limit:int, # stop there
+    growth:int,  # twice the number costs so many times the memory that is not there from the start
+    room:float|None=None,  # MB that may be used; None: nine tenths of what is free
+    try_one=None,  # function of (config, device) → MB or None; None: a process that trains three steps
+)->tuple:    # the largest number that fits (0: none does), and number → MB
+    "Double a number until the next configuration would not fit"
+    room, tried, number = free_memory(device) * .9 if room is None else room, {}, start
+    try_one = try_one or _try_alone
+    while number <= limit:
+        done = sorted(tried)
+        expected = 0 if len(done) < 2 else tried[done[-1]] + (tried[done[-1]] - tried[done[-2]]) * growth
+        if expected > room: break
+        used = try_one(change(number), device)
+        if used is None or used > room: break
+        tried[number], number = used, 2 * number
+    return max(tried, default=0), tried
+
 def largest_batch(
     config,  # `TrainConfig`
     device,  # torch.device
     limit:int=256,  # stop there
-    room:float|None=None,  # MB that may be used; None: nine tenths of what is free
-    try_one=None,  # function of (config, device) → MB or None; None: a process that trains three steps
+    **how,   # `room` and `try_one` of `largest`
 )->tuple:    # the largest batch that fits (0: none does), and batch → MB
-    "Double the batch until the next one would not fit"
-    room, tried, batch = free_memory(device) * .9 if room is None else room, {}, 1
-    try_one = try_one or _try_alone
-    while batch <= limit:
-        done = sorted(tried)
-        expected = 0 if len(done) < 2 else tried[done[-1]] + (tried[done[-1]] - tried[done[-2]]) * 2   # twice the records cost twice the increase
-        if expected > room: break
-        used = try_one(replace(config, batch=batch), device)
-        if used is None or used > room: break
-        tried[batch], batch = used, 2 * batch
-    return max(tried, default=0), tried
+    "How many records fit"
+    return largest(lambda batch: replace(config, batch=batch, accumulate=1), device, 1, limit, 2, **how)
+
+def largest_size(
+    config,  # `TrainConfig`; its size is the first that is tried
+    device,  # torch.device
+    limit:int=2048,  # stop at this height
+    **how,   # `room` and `try_one` of `largest`
+)->tuple:    # the height of the largest picture that fits in a batch of one (0: none does), and height → MB
+    "How large a picture fits; its width grows along with its height"
+    h, w = config.size
+    return largest(lambda height: replace(config, batch=1, accumulate=1, size=(height, height * w // h)), device, h, limit, 4, **how)
 
 # %% ../nbs/31_bench.ipynb #a55515d5
 @command
 def rabit_bench(argv=None):
     "How fast a preset trains here, and what helps"
-    p = Parser("rabit_bench", "Measure training on this machine: speed, memory, waiting, and the largest batch.")
+    p = Parser("rabit_bench", "Measure training on this machine: speed, memory, waiting, and the largest batch and picture.")
     p.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="what to train (default demo)")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size of the pictures, multiples of 8")
     p.add_argument("--batch", type=positive, help="records of a step")
     p.add_argument("--steps", type=positive, default=8, help="timed for each variant (default 8)")
     p.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all")
     p.add_argument("--largest", type=positive, default=32, metavar="N", help="look for the largest batch up to N (default 32)")
+    p.add_argument("--largest-size", type=positive, default=512, metavar="N", help="look for the largest picture up to a height of N (default 512)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
     p.add_argument("--json", type=Path, help="write the numbers there, too")
     args = p.parse_args(argv)
@@ -182,8 +204,11 @@ def rabit_bench(argv=None):
     if config.batch % 2: args.variants = [name for name in args.variants if name != "two parts"]
     print(f"preset {args.preset}, {config.size[1]}×{config.size[0]}, batch {config.batch}, {device}, {torch.get_num_threads()} threads: {matrix_rate(device) / 1e9:.0f} Gflop/s, {copy_rate(device) / 1e9:.1f} GB/s")
     found = bench_variants(config, device, args.variants, args.steps)
-    print(f"{'':12}{'steps/s':>9}{'pictures/s':>12}{'memory MB':>11}{'waits':>8}")
-    for name, row in found.items(): print(f"{name:12}{row['steps_per_second']:9.2f}{row['pictures_per_second']:12.2f}{row['memory_mb']:11.0f}{100 * row['waiting']:7.1f}%")
+    print(f"{'':12}{'steps/s':>9}{'pictures/s':>12}{'memory MB':>11}{'waits':>8}{'first step s':>14}")
+    for name, row in found.items(): print(f"{name:12}{row['steps_per_second']:9.2f}{row['pictures_per_second']:12.2f}{row['memory_mb']:11.0f}{100 * row['waiting']:7.1f}%{row['first_step']:14.1f}")
     batch, tried = largest_batch(config, device, args.largest)
     print(f"largest batch that fits (powers of two up to {args.largest}): {batch or 'none'}; MB by batch: {', '.join(f'{b}: {mb:.0f}' for b, mb in tried.items())}")
-    if args.json: write_whole(args.json, lambda path: path.write_text(json.dumps(dict(machine=machine(device) | dict(threads=torch.get_num_threads()), preset=args.preset, size=config.size, batch=config.batch, variants=found, largest=batch, memory=tried), indent=1)))
+    side, sides = largest_size(config, device, args.largest_size)
+    def shape(height): return f"{height * config.size[1] // config.size[0]}×{height}"
+    print(f"largest picture that fits (batch 1, doubled up to a height of {args.largest_size}): {shape(side) if side else 'none'}; MB: {', '.join(f'{shape(h)}: {mb:.0f}' for h, mb in sides.items())}")
+    if args.json: write_whole(args.json, lambda path: path.write_text(json.dumps(dict(machine=machine(device) | dict(threads=torch.get_num_threads()), preset=args.preset, size=config.size, batch=config.batch, variants=found, largest=batch, memory=tried, largest_height=side, memory_by_height=sides), indent=1)))

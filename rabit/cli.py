@@ -25,7 +25,7 @@ from .metrics import evaluate, table
 from .model import Translator, check_place, find_builder, shipped_weights, system_builder, systems, write_whole
 from .scenes import STREET_CLASSES
 from .show import save_sheet
-from .train import PREVIOUS, PRESETS, STATE, preset, sample_rows, train
+from .train import PRECISIONS, PREVIOUS, PRESETS, STATE, preset, sample_rows, train
 
 # %% ../nbs/16_cli.ipynb #d8e8a949
 def printable(
@@ -228,6 +228,7 @@ def train_parser()->Parser:
     p.add_argument("--tensorboard", action="store_true", help="write for TensorBoard, too, in the run's folder (needs the extra tensorboard)")
     p.add_argument("--accumulate", type=positive, metavar="N", help="take each batch in N parts: less memory, the same batch")
     p.add_argument("--checkpoint", action="store_true", help="compute activations again on the way back instead of keeping them: less memory, more time")
+    p.add_argument("--amp", choices=["auto", *PRECISIONS], help="compute convolutions in 16 bits (default auto: on a GPU)")
     p.add_argument("--compile", action="store_true", help="let torch.compile fuse what it can (where there is a compiler)")
     p.add_argument("--vgg", metavar="PATH", help="VGG19 weights for the losses: a file, or 'download'")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
@@ -238,7 +239,7 @@ def train_config(args):  # → `TrainConfig`
     "What `rabit_train`'s options say, on top of their preset"
     check_data(args)
     check(args.data == "street" or args.classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
-    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "seed", "lr", "self_share", "split")}
+    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
     given |= {name: True for name in ("checkpoint", "compile") if getattr(args, name)} | (args.save_every or {})
     given |= dict(vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}

@@ -3,6 +3,7 @@ import torch
 from rabit.bench import alone
 from rabit.bench import copy_rate
 from rabit.bench import largest_batch
+from rabit.bench import largest_size
 from rabit.bench import matrix_rate
 from rabit.bench import operations
 from rabit.bench import pieces_of_a_step
@@ -41,3 +42,11 @@ def test_the_largest_batch_is_found_without_trying_what_cannot_fit():
     assert largest_batch(preset("tiny"), torch.device("cpu"), limit=4, room=1000, try_one=made_up)[0] == 4
     assert largest_batch(preset("tiny"), torch.device("cpu"), room=10, try_one=made_up)[0] == 0
     assert largest_batch(preset("tiny"), torch.device("cpu"), room=1e9, try_one=lambda c, d: None if c.batch > 2 else 7.)[0] == 2    # a failed allocation
+
+
+def test_the_largest_size_is_found_in_the_same_way_at_batch_one():
+    tried, oblong = [], preset("tiny", size=(32, 64), batch=4)
+    def made_up(config, device): tried.append((config.batch, *config.size)); return 100 + config.size[0] * config.size[1] / 128
+    assert largest_size(oblong, torch.device("cpu"), room=1000, try_one=made_up) == (128, {32: 116., 64: 164., 128: 356.}) and tried == [(1, 32, 64), (1, 64, 128), (1, 128, 256)]
+    assert largest_size(oblong, torch.device("cpu"), limit=64, room=1e9, try_one=made_up)[0] == 64 and largest_size(oblong, torch.device("cpu"), room=10, try_one=made_up) == (0, {})
+    assert largest_size(oblong, torch.device("cpu"), room=1e9, try_one=lambda c, d: None if c.size[0] > 32 else 7.)[0] == 32

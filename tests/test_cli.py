@@ -25,6 +25,8 @@ from rabit.cli import rabit_train
 from rabit.cli import rabit_translate
 from rabit.cli import size_of
 from rabit.cli import steps_or_minutes
+from rabit.cli import train_config
+from rabit.cli import train_parser
 from rabit.cli import weight_of
 from rabit.cli import write_picture
 from rabit.core import RabitError
@@ -143,6 +145,17 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work():
             else: raise AssertionError(f"{bad} was taken")
         check_output(Path(tmp) / "new" / "a.jpg")
         assert file.read_bytes() == before and [p.name for p in Path(tmp).iterdir()] == ["file.png"]
+
+
+def test_what_training_is_told_reaches_its_configuration():
+    def told(*argv): return train_config(train_parser().parse_args(list(argv)))
+    assert told().amp == "auto" and told("--amp", "fp16").amp == "fp16" and told("--save-every", "5m").save_minutes == 5
+    made = told("--preset", "tiny", "--accumulate", "2", "--checkpoint", "--compile", "--size", "48x32", "--weight", "match=0.25", "--model", "k=2")
+    assert (made.accumulate, made.checkpoint, made.compile, made.size, made.weights["match"], made.model["k"]) == (2, True, True, (32, 48), .25, 2)
+    for argv, word in ((("--amp", "fp8"), "fp8"), (("--accumulate", "3"), "equal parts")):
+        try: told(*argv); said = ""
+        except RabitError as e: said = str(e)
+        assert word in said
 
 
 def test_folders_of_the_demo_are_never_used_twice():

@@ -5,7 +5,9 @@ import math
 import os
 import pytest
 import signal
+import sys
 import torch
+from PIL import Image
 from contextlib import redirect_stderr
 from pathlib import Path
 from rabit.core import RabitError
@@ -13,7 +15,9 @@ from rabit.core import one_hot
 from rabit.core import pixel_grid
 from rabit.model import Translation
 from rabit.model import Translator
+from rabit.train import BAR
 from rabit.train import PAPER_WEIGHTS
+from rabit.train import PRECISIONS
 from rabit.train import PRESETS
 from rabit.train import PREVIOUS
 from rabit.train import STATE
@@ -24,23 +28,30 @@ from rabit.train import averaged_decay
 from rabit.train import collapse_of
 from rabit.train import draw_run
 from rabit.train import draw_samples
+from rabit.train import errors_of
 from rabit.train import gentle_interrupt
 from rabit.train import listen
 from rabit.train import load_state
 from rabit.train import log_row
 from rabit.train import make_source
 from rabit.train import model_card
+from rabit.train import newest_sheet
 from rabit.train import open_run
+from rabit.train import precision_of
 from rabit.train import preset
 from rabit.train import rate
 from rabit.train import read_log
 from rabit.train import sample_rows
 from rabit.train import save_state
 from rabit.train import train
+from rabit.train import vital_signs
 from rabit.train import write_log
 from safetensors.torch import load_file
 from safetensors.torch import save_file
 from tempfile import TemporaryDirectory
+from tqdm.auto import tqdm
+from types import SimpleNamespace
+from unittest.mock import patch as replaced
 
 def small(**changes):
     "The tiny preset at 32×32 without the VGG terms"
@@ -59,7 +70,7 @@ def broken(wrong):
 
 def test_a_configuration_that_no_run_could_use_is_refused():
     for odd, word in ((dict(size=(60, 64)), "multiples of 8"), (dict(weights=dict(style=1.)), "style"), (dict(batch=0), "batch = 0"), (dict(ema=1.), "ema"),
-                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr")):
+                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True")):
         try: TrainConfig(**odd)
         except RabitError as e: assert word in str(e), e
         else: raise AssertionError(f"{odd} was taken")
@@ -122,8 +133,8 @@ def test_each_player_moves_only_itself_and_the_average_follows():
     condition = one_hot(record["labels"], 7)
     stages = [weights_of(duel)]
     duel.judge.requires_grad_(False)
-    norm, ((loss, values, picture),) = duel.update("g", duel.model, [(record, condition)]); stages.append(weights_of(duel))
-    assert norm > 0 and loss.isfinite() and not picture.requires_grad
+    values, wrong, ((picture,),) = duel.update("g", duel.model, [(record, condition)]); stages.append(weights_of(duel))
+    assert values["gradient"] > 0 and not wrong and not picture.requires_grad
     duel.judge_step([(condition, record["picture"], picture)]); stages.append(weights_of(duel))
     duel.follow(); stages.append(weights_of(duel))
     assert [moved(a, b) for a, b in zip(stages, stages[1:])] == [{"model"}, {"judge"}, {"average"}]
@@ -147,12 +158,39 @@ def test_parts_and_recomputed_activations_change_nothing():
     assert "4 records" in said and "3 equal parts" in said
 
 
+def test_a_compiler_that_fails_in_the_first_step_is_done_without():
+    record = make_source(small()).batch(range(2))
+    def no_compiler(*args): raise AssertionError("expected stride 1, found 8")
+    failing, whole = Trainer(small(), torch.device("cpu")), Trainer(small(), torch.device("cpu"))
+    failing.untried = [failing.model.encoder.net, failing.model.decoder]                                    # as if they had been compiled
+    for net in failing.untried: net._compiled_call_impl = no_compiler
+    with redirect_stderr(io.StringIO()) as said: values = failing.step(record)
+    assert said.getvalue().count("not compiled (AssertionError: expected stride 1, found 8)") == 1 and failing.untried == []
+    assert torch.equal(values["pixel"], whole.step(record)["pixel"])
+    failing.model.decoder._compiled_call_impl = no_compiler
+    try: failing.step(record); said = ""
+    except AssertionError as e: said = str(e)
+    assert "stride" in said                                                                              # later it is no matter of compiling
+
+
+def test_a_first_step_sees_nearly_the_same_losses_in_every_precision():
+    record = make_source(small()).batch(range(2))
+    def first(trainer):
+        "The first step that the scaler lets pass"
+        return trainer.step(record) or first(trainer)
+    seen = {amp: first(Trainer(small(amp=amp), torch.device("cpu"))) for amp in PRECISIONS}
+    for amp in ("bf16", "fp16"):
+        for name in ("pixel", "warp", "mask", "match", "judge"): torch.testing.assert_close(seen[amp][name], seen["off"][name], rtol=.03, atol=.01)
+        assert any(not torch.equal(seen[amp][name], seen["off"][name]) for name in seen["off"])
+    assert precision_of("auto", torch.device("cpu")) is None and precision_of("fp16", torch.device("cpu")) == torch.float16
+
+
 def test_the_state_holds_networks_and_moments_as_copies():
     held = Trainer(small(), torch.device("cpu"))
-    assert {name.split(".")[0] for name in held.state()} == {"model", "average", "judge", "chance"}
+    assert {name.split(".")[0] for name in held.state()} == {"model", "average", "judge", "chance", "skipped"}
     held.step(make_source(small()).batch(range(2)))
     state = held.state()
-    assert {name.split(".")[0] for name in state} == {"model", "average", "judge", "chance", "optimizer"}
+    assert {name.split(".")[0] for name in state} == {"model", "average", "judge", "chance", "skipped", "optimizer", "usual"}
     held.step(make_source(small()).batch(range(2, 4)))
     later = held.state()
     assert later.keys() == state.keys() and any(not torch.equal(v, state[k]) for k, v in later.items())
@@ -164,11 +202,53 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_the_fifth_in_a_row_ends_t
     assert victim.step(ill.batch([0, 1]))["gradient"].isfinite()
     before = victim.state()
     for i in range(4): assert victim.step(ill.batch([2, 3])) == {} and victim.skipped == i + 1
-    touched = [k for k, v in victim.state().items() if not torch.equal(v, before[k])]
+    touched = [k for k, v in victim.state().items() if k != "skipped" and not torch.equal(v, before[k])]
     assert all("parametrizations" in k for k in touched), touched   # the judge's estimate of its singular vectors may go on
     try: victim.step(ill.batch([2, 3]))
     except RabitError as e: assert "5 steps running" in str(e) and "lower lr" in str(e) and "pixel" in str(e)
     else: raise AssertionError("a run without finite numbers went on")
+
+
+def test_a_loss_that_explodes_and_stays_finite_leaves_no_trace_either_and_the_message_says_what_grew():
+    victim, source = Trainer(small(steps=60), torch.device("cpu")), make_source(small())
+    bright = Changed(source, lambda indices, record: record | dict(picture=record["picture"] * 1e4))
+    for i in range(20): assert victim.step(source.batch([2 * i, 2 * i + 1]))
+    before = victim.state()
+    for i in range(4): assert victim.step(bright.batch([2, 3])) == {} and victim.skipped == i + 1
+    assert all("parametrizations" in k for k, v in victim.state().items() if k != "skipped" and not torch.equal(v, before[k]))
+    assert victim.step(source.batch([2, 3])) and victim.skipped == 0                                  # and it goes on
+    try:
+        for i in range(5): victim.step(bright.batch([2, 3]))
+    except RabitError as e: print(e); assert "5 steps running" in str(e) and "pixel: " in str(e) and "usually 0." in str(e) and "entropy" not in str(e)
+    else: raise AssertionError("an explosion went unnoticed")
+
+
+def test_what_is_far_above_the_usual_by_hand():
+    judged = Trainer(small(), torch.device("cpu"))
+    def verdict(usual, **values):
+        judged.usual = {name: (mean, 20) for name, mean in usual.items()}
+        return list(judged.wrong({name: torch.tensor(value) for name, value in values.items()}))
+    assert verdict(dict(gradient=10.), gradient=199.) == [] and verdict(dict(gradient=10.), gradient=201.) == ["gradient"]
+    assert verdict(dict(gradient=.1), gradient=99.) == [] and verdict(dict(gradient=.1), gradient=101.) == ["gradient"]   # clipped at 5
+    assert verdict(dict(pixel=.5, warp=.5), pixel=60., warp=.5) == [] and verdict(dict(pixel=.5, warp=.5), pixel=80., warp=.5) == ["pixel"]   # weights 1 and 6
+    assert verdict(dict(judge=.01), judge=19.) == [] and verdict(dict(judge=.01), judge=21.) == ["judge"]
+    assert verdict({}, pixel=1e9) == [] and verdict({}, pixel=math.inf) == ["pixel"]
+    for value in (1., 2., 3.): judged.get_used(dict(warp=torch.tensor(value)))
+    assert judged.usual["warp"] == (2., 3)
+
+
+def test_a_gradient_too_large_for_fp16_costs_a_step_and_halves_the_scale():
+    half, source = Trainer(small(amp="fp16"), torch.device("cpu")), make_source(small())
+    scaler, before = half.scalers["g"], half.state()
+    scaler.load_state_dict(scaler.state_dict() | dict(scale=2.**40))
+    for i in range(6): assert half.step(source.batch([0, 1])) == {} and half.skipped == 0 and scaler.get_scale() == 2.**(39 - i)
+    assert all(torch.equal(v, before[k]) for k, v in half.state().items() if k.startswith(("model.", "average.")))
+    scaler.load_state_dict(scaler.state_dict() | dict(scale=2.**10))
+    assert half.step(source.batch([0, 1])) and scaler.get_scale() == 2.**10
+    scaler.load_state_dict(scaler.state_dict() | dict(scale=2.))
+    next(half.model.parameters()).register_hook(lambda gradient: gradient * math.nan)
+    assert half.step(source.batch([0, 1])) == {} and half.skipped == 0                                  # the scale may be to blame
+    assert half.step(source.batch([0, 1])) == {} and half.skipped == 1                                  # below 1 it is not
 
 
 def test_an_entropy_at_its_ceiling_is_noticed():
@@ -176,14 +256,22 @@ def test_an_entropy_at_its_ceiling_is_noticed():
     assert not all_alike([math.log(48), 3.], 48) and not all_alike([0., 0.], 1)
 
 
-def test_a_restored_trainer_takes_the_same_step_bit_by_bit():
-    source, left, right = make_source(small()), Trainer(small(), torch.device("cpu")), Trainer(small(seed=5), torch.device("cpu"))
-    for i in range(2): left.step(source.batch([2 * i, 2 * i + 1]))
-    right.config = left.config
-    right.restore(left.state(), left.done)
-    for trainer in (left, right): trainer.step(source.batch([4, 5]))
-    one, two = left.state(), right.state()
-    assert right.done == 3 and one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+def test_a_restored_trainer_takes_the_same_step_bit_by_bit_in_every_precision():
+    source = make_source(small())
+    for amp in PRECISIONS:
+        left, right = Trainer(small(amp=amp), torch.device("cpu")), Trainer(small(seed=5, amp=amp), torch.device("cpu"))
+        scaler = left.scalers["g"]
+        if amp == "fp16": scaler.load_state_dict(scaler.state_dict() | dict(scale=2.**40))         # so that it has something to remember
+        for i in range(3): left.step(source.batch([2 * i, 2 * i + 1]))
+        right.config = left.config
+        right.restore(left.state(), left.done)
+        if amp == "fp16":
+            assert right.scalers["g"].get_scale() == 2.**37 and right.scalers["d"].state_dict()["_growth_tracker"] == left.scalers["d"].state_dict()["_growth_tracker"]
+            for trainer in (left, right): trainer.scalers["g"].load_state_dict(scaler.state_dict() | dict(scale=2.**10))
+        for trainer in (left, right): trainer.step(source.batch([6, 7]))
+        one, two = left.state(), right.state()
+        assert right.done == 4 and one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+    right.restore(Trainer(small(amp="fp16"), torch.device("cpu")).state(), 0)                       # in float32 the scale is of no use
 
 
 def test_a_saved_run_comes_back_whole_and_what_is_not_one_is_refused():
@@ -213,7 +301,9 @@ def test_a_damaged_save_gives_way_to_the_one_before():
             save_state(trainer, folder)
         path, previous, whole = Path(folder) / STATE, Path(folder) / PREVIOUS, (Path(folder) / STATE).read_bytes()
         flipped = bytearray(whole); flipped[-1000] ^= 1
-        for ruined, word in ((whole[:-50], "cut short"), (bytes(flipped), "checksum"), (b"", "cannot be read"), (None, "missing")):
+        older = whole.replace(b'"done":"2"', b'"done":"3"')
+        assert older != whole
+        for ruined, word in ((whole[:-50], "cut short"), (bytes(flipped), "checksum"), (older, "checksum"), (b"", "cannot be read"), (None, "missing")):
             path.unlink(missing_ok=True) if ruined is None else path.write_bytes(ruined)
             with redirect_stderr(io.StringIO()) as said: assert load_state(folder, torch.device("cpu")).done == 1
             assert word in said.getvalue() and "step 1" in said.getvalue() and said.getvalue().count("\n") == 1
@@ -243,6 +333,10 @@ def test_a_sample_sheet_has_a_row_per_record_and_the_collapse_of_its_pictures():
         class Copy(torch.nn.Module):
             def forward(self, condition, exemplar, exemplar_condition): return Translation(exemplar, exemplar, None, None, None, None, None)
         assert collapse_of(Copy(), four, 7) == dict(collapse=1., collapse_warp=1.)
+        class Knows(torch.nn.Module):
+            def forward(self, condition, exemplar, exemplar_condition): return Translation(exemplar, exemplar, None, SimpleNamespace(argmax=lambda size: four["position"] + 1), None, None, None)
+        assert abs(errors_of(Knows(), four, 7)["epe"] - 2**.5) < 1e-5 and errors_of(Knows(), four, 7)["pck"] == 1 and 0 < found["pck"] < 1 < found["epe"]
+        assert errors_of(Knows(), four | dict(visible=torch.zeros_like(four["visible"])), 7) == {}
 
 
 def test_folders_that_are_taken_or_cannot_be_written_are_refused_and_logs_are_cut_back():
@@ -272,12 +366,31 @@ def test_the_first_interrupt_waits_and_the_second_does_not():
     assert finished == ["a step", "interrupted"] and signal.getsignal(signal.SIGINT) is before
 
 
+def test_the_bar_fits_into_a_terminal():
+    signs = vital_signs(dict(skipped=3, warp=.2134, match=11.49, gradient=123.4, entropy=1.234, judge=1.987, collapse=.4321, epe=9.))
+    line = tqdm.format_meter(96, 800, 60, ncols=80, bar_format=BAR, postfix=signs)
+    print(line)
+    assert signs == "skip 3 warp 0.21 match 11 grad 123 ent 1.2 D 2 copy 0.43" and len(line) <= 80 and line.endswith(signs)
+    assert vital_signs(dict(step=3, warp=.5)) == "warp 0.5"
+
+
 def test_what_is_told_is_drawn():
     with TemporaryDirectory() as folder:
-        for step in (1, 2): write_log(folder, [dict(step=step, warp=1. / step, entropy=.5), dict(step=step, collapse=.4, collapse_warp=.3)])
+        for step in (1, 2): write_log(folder, [dict(step=step, warp=1. / step, entropy=.5), dict(step=step, collapse=.4, collapse_warp=.3, epe=7.)])
         drawn = draw_run(folder).axes
-        assert [len(ax.lines) for ax in drawn] == [1, 1, 2] and drawn[0].lines[0].get_ydata().tolist() == [1., .5]
-        assert listen(Path(folder), False, True)(dict(step=1)) == [None]
+        assert [len(ax.lines) for ax in drawn] == [1, 1, 0, 0, 2, 1] and drawn[0].lines[0].get_ydata().tolist() == [1., .5] and newest_sheet(folder) is None
+        told, sheets = [], Path(folder) / "samples"
+        sheets.mkdir()
+        for name in ("000001.png", "000002.png"): Image.new("RGB", (6, 4)).save(sheets / name)
+        assert newest_sheet(folder) == sheets / "000002.png"
+        class Board:                                                               # stands in for TensorBoard's writer
+            def __init__(self, folder): told.append(folder)
+            def add_scalar(self, *what): told.append(what)
+            def add_image(self, name, picture, step, dataformats): told.append((name, picture.shape, step))
+            def flush(self): pass
+        with replaced.dict(sys.modules, {"torch.utils.tensorboard": SimpleNamespace(SummaryWriter=Board)}): tell = listen(Path(folder), True, False)
+        tell(dict(step=2, collapse=.5)); tell(dict(step=3, warp=.1))
+        assert told == [str(Path(folder) / "tensorboard"), ("collapse", .5, 2), ("samples", (4, 6, 3), 2), ("warp", .1, 3)]
 
 
 def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_refused():
@@ -353,11 +466,12 @@ def test_identity_collapse_is_warned_of_before_it_is_complete():
 
 
 @pytest.mark.gpu
-def test_a_few_steps_on_a_gpu_can_be_continued_on_the_cpu():
+def test_a_few_steps_on_a_gpu_can_be_continued_on_the_cpu_in_both_kinds_of_16_bits():
     if torch.cuda.is_available():
-        with TemporaryDirectory() as folder:
-            train(small(steps=4, save_every=2), folder, device="cuda", progress=False)
-            assert read_log(folder)[-1]["gradient"] > 0 and all(v.isfinite().all() for v in load_state(folder, torch.device("cpu")).state().values())
-            train(None, folder, steps=6, device="cpu", progress=False)
-            assert load_state(folder, torch.device("cuda")).done == 6
+        for amp in ("bf16", "fp16"):
+            with TemporaryDirectory() as folder:
+                train(small(steps=4, save_every=2, amp=amp), folder, device="cuda", progress=False)
+                assert all(v.isfinite().all() for v in load_state(folder, torch.device("cpu")).state().values())
+                train(None, folder, steps=6, device="cpu", progress=False)
+                assert load_state(folder, torch.device("cuda")).done == 6
     else: print("no GPU here: nothing was shown")

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['check_mask', 'masked_match', 'CoordinateAttention', 'AdaConv', 'identity_conv', 'MATBlock', 'MaskedMatch',
-           'MaskedMatcher', 'AdaIN', 'StyleBlock', 'StyleDecoder', 'Look', 'style_contrast', 'Matebit', 'matebit']
+           'MaskedMatcher', 'AdaIN', 'StyleBlock', 'StyleDecoder', 'Look', 'from_all', 'style_contrast', 'Matebit',
+           'matebit']
 
 # %% ../../nbs/baselines/23_matebit.ipynb #95d05de7
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from torch import Tensor, nn
-from ..core import check, positional_norm, unit
+from torch import Tensor, distributed, nn
+from ..core import check, positional_norm, process, unit
 from ..encode import Features, conv
 from ..inject import SPADE, Confidence, Pyramid
 from ..match import Match, check_pair
@@ -234,6 +235,15 @@ class Look(nn.Module):
         return self.code(self.levels(picture))
 
 # %% ../../nbs/baselines/23_matebit.ipynb #5cc21259
+def from_all(
+    codes:Tensor,  # (b, d)
+)->Tensor:         # (processes·b, d), without a gradient
+    "The codes of all processes, in the order of their ranks, so that they are one batch as a single process would have it"
+    if process()[1] == 1: return codes.detach()
+    found = [torch.empty_like(codes) for _ in range(process()[1])]
+    distributed.all_gather(found, codes.detach().contiguous())
+    return torch.cat(found)
+
 def style_contrast(
     code:Tensor,      # (b, d) of the outputs
     exemplar:Tensor,  # (b, d) of their exemplars; no gradient goes there
@@ -242,9 +252,9 @@ def style_contrast(
 )->Tensor:
     "InfoNCE of style codes: the own exemplar's against those of the batch's other exemplars and of the memory; mean over the batch (MATEBIT)"
     with torch.autocast(code.device.type, enabled=False):                      # cosines over 0.07 do not survive 16 bits
-        y, z = F.normalize(code.float(), dim=1), F.normalize(exemplar.detach().float(), dim=1)
+        y, z = F.normalize(code.float(), dim=1), F.normalize(from_all(exemplar.float()), dim=1)
         logits = torch.cat([y @ z.T, y @ memory.T], 1) / temperature
-        return F.cross_entropy(logits, torch.arange(len(y), device=y.device))
+        return F.cross_entropy(logits, process()[0] * len(y) + torch.arange(len(y), device=y.device))
 
 # %% ../../nbs/baselines/23_matebit.ipynb #884745e9
 class Matebit(Translator):
@@ -294,7 +304,7 @@ def remember(self:Matebit,
     codes:Tensor,  # (b, code)
 ):
     "Store codes in the memory, over the oldest ones"
-    codes = F.normalize(codes.detach().float(), dim=1)[-len(self.memory):]
+    codes = F.normalize(from_all(codes.float()), dim=1)[-len(self.memory):]
     if not codes.isfinite().all(): return
     self.memory[(self.stored + torch.arange(len(codes), device=codes.device)) % len(self.memory)] = codes
     self.stored += len(codes)
