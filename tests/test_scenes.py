@@ -3,6 +3,7 @@ import torch
 from rabit.scenes import Layout
 from rabit.scenes import PART_CLASS
 from rabit.scenes import Render
+from rabit.scenes import STREET
 from rabit.scenes import STREET_CLASSES
 from rabit.scenes import STREET_PARTS
 from rabit.scenes import Style
@@ -10,6 +11,7 @@ from rabit.scenes import THINGS
 from rabit.scenes import find_parts
 from rabit.scenes import match_errors
 from rabit.scenes import nearest_of_class
+from rabit.scenes import pairs
 from rabit.scenes import random_of_class
 from rabit.scenes import render
 from rabit.scenes import same_position
@@ -20,6 +22,7 @@ from rabit.scenes import street_pairs
 from rabit.scenes import street_style
 from rabit.scenes import truth
 from rabit.scenes import uniform
+from rabit.scenes import world
 
 
 def test_parts_belong_to_classes_and_three_classes_have_several_parts():
@@ -116,6 +119,24 @@ def test_an_empty_list_of_samples_is_refused_with_a_message_that_says_so():
         try: street_pairs(**wrong)
         except RabitError as error: assert "street_pairs" in str(error)
         else: assert False, wrong
+
+
+def test_a_world_is_found_by_its_name_and_an_unknown_one_is_refused_with_the_names_of_all():
+    assert world("street") is STREET and STREET.condition is None
+    from rabit.core import RabitError
+    for wrong in ("moon", "", "street.", "core"):
+        try: world(wrong)
+        except RabitError as error: assert repr(wrong) in str(error) and "street" in str(error)
+        else: assert False, wrong
+
+
+def test_a_world_with_a_condition_of_its_own_hands_it_out_for_target_and_exemplar():
+    from dataclasses import replace
+    drawn = replace(STREET, name="drawn", condition=lambda labels, parts, layout: torch.stack([labels, parts], 1).float(), channels=2)
+    record, plain = pairs(drawn, range(3), size=(20, 30)), street_pairs(range(3), size=(20, 30))
+    assert record["condition"].equal(torch.stack([plain["labels"], plain["parts"]], 1).float())
+    assert record["exemplar_condition"][:, 0].long().equal(plain["exemplar_labels"]) and "condition" not in plain
+    for name in plain: assert record[name].equal(plain[name]), name
 
 
 def test_a_shift_by_three_four_gives_an_end_point_error_of_five():
