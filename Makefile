@@ -1,12 +1,13 @@
-# make demo | test | compare | bench-train | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
+# make demo | test | compare | bench | bench-train | notebooks | docs | lab | clean.  PYTHON=... chooses the interpreter that .venv is made with.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test compare bench-train notebooks docs lab clean
+.PHONY: help setup demo test compare bench bench-train notebooks docs lab clean
 BIN := .venv/bin
 
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about eight minutes)"
 	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (under twenty minutes)"
 	@echo "make compare   train five systems and RABIT's ablations, three seeds each; tables and pictures in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
+	@echo "make bench   how fast every form of matching is on this machine, its memory, its growth and the floor (a quarter of an hour; ARGS=--quick under three minutes)"
 	@echo "make bench-train   how fast training is on this machine, what helps, and the largest batch that fits (a few minutes)"
 	@echo "make notebooks   run every notebook again and store its figures"
 	@echo "make docs   web pages of the notebooks into _docs/"
@@ -27,6 +28,11 @@ test: setup
 compare: setup
 	@echo "== Compare: five systems and the ablations of RABIT on the same scenes"
 	@$(BIN)/rabit_compare --out outputs/compare $(ARGS)
+
+bench: setup
+	@echo "== Bench: matching on this machine"
+	@$(BIN)/rabit_speed --json outputs/bench.json $(ARGS)
+	@echo "The numbers are in outputs/bench.json"
 
 bench-train: setup
 	@echo "== Bench: training on this machine"

@@ -254,7 +254,9 @@ class _Bilevel(torch.autograd.Function):
                 to_means[i] += to_scores.mT @ q.means
             part = to_query[i, :, walk.rows_of(y)]
             part.copy_(from_blocks(q.back(to_q, to_q_means), part.shape[-2:], (block, block)))
-        return to_query, from_blocks(walk.key.back(to_tokens, to_means), key.shape[-2:], (block, block)), None, None, None, None, None
+        to_tokens = walk.key.back(to_tokens, to_means)
+        del walk                                                                                   # and with it the copy of the key, before another is made
+        return to_query, from_blocks(to_tokens, key.shape[-2:], (block, block)), None, None, None, None, None
 
 # %% ../nbs/05_ranking.ipynb #52625e3c
 def bilevel_match(
