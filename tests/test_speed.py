@@ -15,7 +15,7 @@ from rabit.speed import sinkhorn_table
 def test_every_form_brings_something_over_and_has_a_gradient():
     for name, form in FORMS.items():
         q, z, v = maps(16, channels=(8, 8, 4))
-        if "compiled" in name: continue                                            # notebook 05 tests that it can be; it takes long
+        if "compiled" in name: continue                                            # compiling takes long; `make bench` does it
         out = form(q, z, v)
         assert out.shape == v.shape and all(g.isfinite().all() and g.abs().sum() > 0 for g in torch.autograd.grad(out.square().sum(), (q, z, v))), name
 
