@@ -52,9 +52,9 @@ def _check_ranking(query, key, block, k, temperature, topk):
     "Refuse what cannot be ranked"
     check_pair(query, key)
     most = max(16, *query.shape[-2:], *key.shape[-2:])                                        # a larger one would hold nothing but padding
-    check(isinstance(block, int) and 1 <= block <= most, f"block = {block!r} is no side of a block: a whole number of tokens from 1 to {most} is needed")
+    check(type(block) is int and 1 <= block <= most, f"block = {block!r} is no side of a block: a whole number of tokens from 1 to {most} is needed")
     blocks = math.prod(grid_of(key.shape[-2:], (block, block)))
-    check(isinstance(k, int) and 1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's {tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
+    check(type(k) is int and 1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's {tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
                             f"so k must lie between 1 and {blocks}")
     check(topk in ("soft", "straight", "hard"), f"topk = {topk!r} is not known: 'soft', 'straight' and 'hard' are")
     check(temperature > 0, f"temperature = {temperature} is no temperature of a softmax: it must be above 0")

@@ -17,7 +17,7 @@ def _check_topk(scores, k):
     check(scores.ndim > 0 and scores.is_floating_point(),
           f"scores of shape {tuple(scores.shape)} and type {scores.dtype} cannot be ranked: floating-point scores (…, n) are needed")
     n = scores.shape[-1]
-    check(isinstance(k, int) and 0 <= k <= n, f"k = {k!r} of {n} scores cannot be chosen: k must be a whole number from 0 to {n}")
+    check(type(k) is int and 0 <= k <= n, f"k = {k!r} of {n} scores cannot be chosen: k must be a whole number from 0 to {n}")
     if torch.compiler.is_compiling(): return True                              # a value that is not known yet cannot be refused
     if scores.numel() == 0: return False
     low, high = scores.detach().aminmax()                                      # both are NaN where there is one

@@ -38,7 +38,7 @@ def test_hard_mask_keeps_the_largest():
 
 
 def test_impossible_choices_are_refused():
-    for bad_scores, bad_k, words in [(scores, 13, "from 0 to 12"), (scores, -1, "k = -1"), (scores, 2.5, "k = 2.5"), (scores.long(), 3, "int64"),
+    for bad_scores, bad_k, words in [(scores, 13, "from 0 to 12"), (scores, -1, "k = -1"), (scores, 2.5, "k = 2.5"), (scores, True, "k = True"), (scores.long(), 3, "int64"),
                                      (scores * math.nan, 3, "12 NaN"), (torch.tensor(1.), 1, "shape ()")]:
         test_fail(lambda: hard_topk(bad_scores, bad_k), contains=words)
 
