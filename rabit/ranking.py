@@ -147,7 +147,7 @@ def _choose(scores, k, eps, topk, spare):  # (…, g') → chosen (…, k), thei
     spread = (around / math.sqrt(scores.shape[-1])).clamp_min(1e-4)
     line = torch.cat([best.values[..., k - 1:], 1 / (spread * max(eps, torch.finfo(scores.dtype).tiny)), torch.zeros_like(spread)], -1)
     z = _logits(scores, line)
-    line[..., 3:] = _search(z, k, best=chosen, room=spare)
+    line[..., 3:] = _search(z, k, best=chosen, spare=spare)
     return chosen, torch.sigmoid(z.gather(-1, chosen) - line[..., 3:]), line
 
 def _logits(scores, line):

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['FORMS', 'SIDES', 'QUICK', 'maps', 'fused', 'halves', 'by_halves', 'bilevel', 'compiled', 'matcher_of', 'relative',
-           'in_turn', 'speed_table', 'growth', 'memory_of', 'floor_of', 'topk_table', 'sinkhorn_table',
+           'in_turn', 'speed_table', 'print_speed', 'growth', 'memory_of', 'floor_of', 'topk_table', 'sinkhorn_table',
            'position_table', 'bench_matching', 'rabit_speed']
 
 # %% ../nbs/32_speed.ipynb #a426cad9
-import functools, json, math, sys
+import functools, json, math
 from pathlib import Path
 from time import perf_counter
 import torch
@@ -19,13 +19,14 @@ from .baselines.matebit import MaskedMatcher
 from .baselines.patchmatch import PatchMatcher
 from .bench import copy_rate, free_memory, matrix_rate
 from .cli import Parser, command, positive
-from .core import RabitError, check, pick_device, seed_all, unit
+from .core import RabitError, pick_device, seed_all, unit
 from .match import dense_match
 from .model import write_whole
 from .position import semantic_position
 from .ranking import attend_blocks, best_block, best_side, bilevel_match, rank_blocks
 from .topk import sinkhorn_topk, soft_topk
-from .zoo import done_on, in_child, machine
+from .train import not_compiled, try_compiler
+from .zoo import done_on, in_child, machine, peak_memory
 
 # %% ../nbs/32_speed.ipynb #0e6e1bed
 def maps(
@@ -60,10 +61,8 @@ def bilevel(q, z, v):
 @functools.cache
 def compiled(form):  # a function of tensors
     "The form through torch.compile, or itself after one line where there is no compiler"
-    try: torch.compile(lambda x: x * 2 + 1)(torch.zeros(8))
-    except Exception as e:
-        print(f"not compiled ({type(e).__name__}: {(str(e).splitlines() or [''])[0][:120]}); it runs as it is", file=sys.stderr)
-        return form
+    try: try_compiler(torch.device("cpu"))
+    except Exception as e: not_compiled([], e); return form
     return torch.compile(form, dynamic=False)
 
 @functools.cache
@@ -120,6 +119,16 @@ def speed_table(
     forward, back = (in_turn({name: functools.partial(work, FORMS[name]) for name in names}, rounds, device) for work in (there, both))
     return {name: dict(forward=forward[name], both=back[name]) for name in names}
 
+def print_speed(
+    side,   # of the grids
+    rows,   # from `speed_table`, "dense, fused" among them
+):
+    "A table of times, and of how many times faster than fused dense attention"
+    print(f"\n{f'{side}² tokens':28}{'forward ms':>12}{'with back':>12}{'times faster than dense, fused':>33}")
+    for name, row in rows.items():
+        faster = {what: rows["dense, fused"][what] / row[what] for what in ("forward", "both")}
+        print(f"{name:28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}{faster['forward']:18.1f}{faster['both']:15.1f}")
+
 # %% ../nbs/32_speed.ipynb #a9dcc843
 def growth(
     sizes,   # numbers of tokens
@@ -130,37 +139,33 @@ def growth(
     return float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
 
 # %% ../nbs/32_speed.ipynb #bfd39d6a
-def _own_peak(reset=False):
-    "Highest mark of this process in MB, from now on if reset; Linux only"
-    status = Path("/proc/self/status")
-    check(status.exists(), "memory can be measured on Linux only, or on a GPU")
-    if reset: Path("/proc/self/clear_refs").write_text("5")
-    return next(int(line.split()[1]) / 1e3 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+def _mark(device):
+    "Memory in MB from which the highest mark counts from now on"
+    if device.type == "cuda": torch.cuda.reset_peak_memory_stats(device)
+    elif (marks := Path("/proc/self/clear_refs")).exists(): marks.write_text("5")
+    return peak_memory(device)
 
 def _measure_memory(asked):
     name, side, threads, device = json.loads(asked)
     torch.set_num_threads(threads)
-    import resource                                                            # there is none on Windows, where memory is not measured
-    room = free_memory(torch.device("cpu")) * 1e6 if device == "cpu" else math.inf   # drivers of GPUs ask for addresses that they never use
-    if room < math.inf: resource.setrlimit(resource.RLIMIT_AS, (int(room),) * 2)   # what does not fit is refused, before the system has to kill somebody
     device = torch.device(device)
+    if device.type == "cpu" and (fits := free_memory(device) * 1e6) < math.inf:                    # drivers of GPUs ask for addresses that they never use
+        import resource                                                                           # only where the system tells what is free
+        resource.setrlimit(resource.RLIMIT_AS, (int(fits),) * 2)                                   # what does not fit is refused, before somebody has to be killed
     def run(side):
         q, z, v = maps(side, device)
-        slope = torch.ones_like(v)
-        if device.type == "cuda": torch.cuda.reset_peak_memory_stats(device); before = torch.cuda.memory_allocated(device) / 1e6
-        else: before = _own_peak(reset=True)
+        slope, before = torch.ones_like(v), _mark(device)
         out = FORMS[name](q, z, v)
         slopes = torch.autograd.grad(out, (q, z, v), slope, allow_unused=True)
-        known = sum(x.nbytes for x in (out, *slopes) if x is not None) / 1e6
-        return (torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else _own_peak()) - before - known
-    run(8)                                                                     # loads what is loaded once
-    print(max(0., run(side)))
+        return peak_memory(device) - before - sum(x.nbytes for x in (out, *slopes) if x is not None) / 1e6
+    run(8)                                                                                         # loads what is loaded once
+    print(run(side))
 
 def memory_of(
     name:str,  # of `FORMS`
     side:int,  # of the grids
     device=torch.device("cpu"),  # where
-)->float|None: # MB beyond maps, result and gradients; None: it did not fit
+)->float|None: # MB beyond maps, result and gradients (NaN where the system does not tell); None: it did not fit
     "What a form needs in between, forward and back, measured in a process of its own"
     try: return float(in_child("rabit.speed._measure_memory", json.dumps([name, side, torch.get_num_threads(), str(device)]), name).splitlines()[-1])
     except RabitError as e:
@@ -238,7 +243,7 @@ def bench_matching(
         elif what == "growth":
             row = floor_of(side, rate, moved)
             found["floor"][str(side)] = dict(operations=row["operations"], bytes=row["bytes"], floor=row["seconds"])
-            found["growth"][str(side)] = {"bi-level": speed_table(side, ["bi-level"], max(rounds, 3), device)["bi-level"] | dict(memory=max(memory_of("bi-level", side, device), .1))}
+            found["growth"][str(side)] = {"bi-level": speed_table(side, ["bi-level"], max(rounds, 3), device)["bi-level"] | dict(memory=max(memory_of("bi-level", side, device) or math.nan, .1))}
         elif what == "memory" and side >= 128:
             names = (["dense, fused", "dense, matrix (CoCosNet)"] if side <= dense else []) + (["dense, in rows"] if side <= 128 else []) + ["bi-level, two halves", "bi-level"]
             found["memory"][str(side)] = {name: memory_of(name, side, device) for name in names}
@@ -258,9 +263,7 @@ def rabit_speed(argv=None):
     found = bench_matching(device, (32, 64, 128) if args.quick else SIDES, 64 if args.quick else 256, 1 if args.quick else args.rounds)
     found = dict(machine=machine(device) | dict(threads=torch.get_num_threads())) | found
     print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {torch.get_num_threads()} threads, {device}")
-    for side, rows in found["speed"].items():
-        print(f"\n{side + '² tokens':28}{'forward ms':>12}{'with back':>12}{'times faster than dense, fused':>33}")
-        for name, row in rows.items(): print(f"{name:28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}{rows['dense, fused']['forward'] / row['forward']:18.1f}{rows['dense, fused']['both'] / row['both']:15.1f}")
+    for side, rows in found["speed"].items(): print_speed(side, rows)
     print(f"\n{'bi-level':28}{'forward ms':>12}{'with back':>12}{'MB between':>12}{'floor ms':>10}")
     for side, rows in found["growth"].items(): print(f"{side + '² tokens':28}{1000 * rows['bi-level']['forward']:12.1f}{1000 * rows['bi-level']['both']:12.1f}{rows['bi-level']['memory']:12.0f}{1000 * found['floor'][side]['floor']:10.1f}")
     sizes = [int(side)**2 for side in found["growth"]]

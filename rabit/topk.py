@@ -9,7 +9,7 @@ __all__ = ['hard_topk', 'sinkhorn_topk', 'threshold', 'soft_topk', 'sorted_topk'
 import math
 import torch
 from torch import Tensor
-from .core import RabitError, check
+from .core import RabitError, check, room
 
 # %% ../nbs/04_topk.ipynb #58905e99
 def _check_topk(scores, k):
@@ -65,12 +65,12 @@ def _centre(
     k:int,          # 0 < k < n
     eps:float,      # ε > 0
     ends:Tensor=None,  # (…, 2), the k-th and the (k+1)-th largest, if they are known already
-    room:tuple=(None, None),  # two tensors to be overwritten, like `scores`; None: new ones
+    spare:tuple=(None, None),  # two tensors to be overwritten, like `scores`; None: new ones
 )->tuple:           # z (…, n), and c (…, 1)
     "Scores as distances from the middle of the k-th and the (k+1)-th, in units of ε"
     if ends is None: ends = scores.topk(k + 1, -1).values[..., k - 1:]
-    z = torch.add(torch.sub(scores, ends[..., :1], out=room[0]), torch.sub(scores, ends[..., 1:], out=room[1]), out=room[0])
-    return torch.div(z, max(eps, torch.finfo(scores.dtype).tiny), out=room[0]), ends.sum(-1, keepdim=True)
+    z = torch.add(torch.sub(scores, ends[..., :1], out=spare[0]), torch.sub(scores, ends[..., 1:], out=spare[1]), out=spare[0])
+    return torch.div(z, max(eps, torch.finfo(scores.dtype).tiny), out=spare[0]), ends.sum(-1, keepdim=True)
 
 # %% ../nbs/04_topk.ipynb #cf6648e9
 def _search(
@@ -78,17 +78,17 @@ def _search(
     k:int,     # 0 < k < n
     rounds:int=8,  # at most so many
     best:Tensor=None,  # (…, k), where the k largest are, if that is known already
-    room:tuple=(None,) * 2,  # two tensors to be overwritten, like `z`; None: new ones
+    spare:tuple=(None,) * 2,  # two tensors to be overwritten, like `z`; None: new ones
 )->Tensor:     # (…, 1): t with Σσ(z - t) = k
     "Newton's steps on log gain - log loss, whose slope lies between -1 and -2"
     def total(x): return x.sum(-1, keepdim=True)
     best, tiny = z.topk(k, -1).indices if best is None else best, torch.finfo(z.dtype).tiny
-    winners, others = z.gather(-1, best), torch.add(z, 0, out=room[0]).scatter_(-1, best, -math.inf)
+    winners, others = z.gather(-1, best), torch.add(z, 0, out=spare[0]).scatter_(-1, best, -math.inf)
     t = torch.zeros_like(z[..., :1])
     for _ in range(rounds):
-        lost, gained = torch.sigmoid(t - winners), torch.sigmoid(torch.sub(others, t, out=room[1]), out=room[1])
+        lost, gained = torch.sigmoid(t - winners), torch.sigmoid(torch.sub(others, t, out=spare[1]), out=spare[1])
         loss, gain = total(lost).clamp_min(tiny), total(gained).clamp_min(tiny)
-        slope = 2 - total(lost * lost) / loss - total(torch.mul(gained, gained, out=room[1])) / gain
+        slope = 2 - total(lost * lost) / loss - total(torch.mul(gained, gained, out=spare[1])) / gain
         step = (gain / loss).log() / slope
         t = t + step
         if not torch.compiler.is_compiling() and not (step.abs() > torch.finfo(z.dtype).eps**.5).any(): break
@@ -109,44 +109,44 @@ def threshold(
     return (c + eps * _search(z, k)).to(scores.dtype)
 
 # %% ../nbs/04_topk.ipynb #36dc1db2
-def _pull(chosen, grad, eps, room=(None, None)):
+def _pull(chosen, grad, eps, spare=(None, None)):
     "The vector-Jacobian product; differentiable itself"
-    w = torch.mul(torch.add(torch.neg(chosen, out=room[0]), 1, out=room[0]), chosen, out=room[0])
-    mean = torch.mul(grad, w, out=room[1]).sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
-    pulled = torch.mul(torch.sub(grad, mean, out=room[1]), w, out=room[1])
-    return torch.mul(pulled, 2 / max(eps, torch.finfo(w.dtype).tiny), out=room[1])
+    w = torch.mul(torch.add(torch.neg(chosen, out=spare[0]), 1, out=spare[0]), chosen, out=spare[0])
+    mean = torch.mul(grad, w, out=spare[1]).sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
+    pulled = torch.mul(torch.sub(grad, mean, out=spare[1]), w, out=spare[1])
+    return torch.mul(pulled, 2 / max(eps, torch.finfo(w.dtype).tiny), out=spare[1])
 
 # %% ../nbs/04_topk.ipynb #b4448153
-def _by_rows(f, *xs, room=0, keep=1, size=2**18):
-    """f(*xs, room), a few rows at a time, with so many tensors like the rows to be overwritten
+def _by_rows(f, *xs, spare=0, keep=1, times=8):
+    """f(*xs, spare), a few rows at a time, with so many spare tensors like the rows, to be overwritten
 
-    A row is the last `keep` dimensions, and `size` the numbers in a portion (more on a GPU)."""
-    size = size if xs[0].device.type == "cpu" else 2**8 * size
-    if torch.compiler.is_compiling() or xs[0].numel() <= size: return f(*xs, (None,) * room)
+    A row is the last `keep` dimensions; `times` as many numbers as the rows hold are at work at once."""
+    size = room(xs[0].device) // times
+    if torch.compiler.is_compiling() or xs[0].numel() <= size: return f(*xs, (None,) * spare)
     flat = [x.reshape(-1, *x.shape[x.ndim - keep:]) for x in xs]
     rows, out = max(1, size // flat[0][0].numel()), None
-    spare = [torch.empty_like(flat[0][:rows], memory_format=torch.contiguous_format) for _ in range(room)]
+    scratch = [torch.empty_like(flat[0][:rows], memory_format=torch.contiguous_format) for _ in range(spare)]
     for i in range(0, len(flat[0]), rows):
         parts = [x[i:i + rows] for x in flat]
-        part = f(*parts, [s[:len(parts[0])] for s in spare])
+        part = f(*parts, [s[:len(parts[0])] for s in scratch])
         if out is None: out = part.new_empty(len(flat[0]), *part.shape[1:])
         out[i:i + rows] = part
     return out.reshape(*xs[0].shape[:xs[0].ndim - keep], *out.shape[1:])
 
 # %% ../nbs/04_topk.ipynb #f1d1bdec
-def _choose(scores, k, eps, masked, room):
+def _choose(scores, k, eps, masked, spare):
     "A = σ(z - t)"
     top = scores.topk(k + 1, -1)
-    z, _ = _centre(scores, k, eps, top.values[..., k - 1:], room[:2])
+    z, _ = _centre(scores, k, eps, top.values[..., k - 1:], spare[:2])
     if masked: z = z.masked_fill(scores == -math.inf, -math.inf)                    # where even the k-th is masked, z was NaN
-    t = _search(z, k, best=top.indices[..., :k], room=room[1:])
-    return torch.sigmoid(torch.sub(z, t, out=room[0]), out=room[0])
+    t = _search(z, k, best=top.indices[..., :k], spare=spare[1:])
+    return torch.sigmoid(torch.sub(z, t, out=spare[0]), out=spare[0])
 
 class _SoftTopK(torch.autograd.Function):
     "A forward; backward from A alone, itself differentiable"
     @staticmethod
     def forward(ctx, scores, k, eps, masked):
-        chosen = _by_rows(lambda a, room: _choose(a, k, eps, masked, room), scores, room=3)
+        chosen = _by_rows(lambda a, spare: _choose(a, k, eps, masked, spare), scores, spare=3)
         ctx.save_for_backward(chosen)
         ctx.eps = eps
         return chosen
@@ -155,7 +155,7 @@ class _SoftTopK(torch.autograd.Function):
     def backward(ctx, grad):
         chosen, = ctx.saved_tensors
         if torch.is_grad_enabled(): return _pull(chosen, grad, ctx.eps), None, None, None
-        return _by_rows(lambda a, g, room: _pull(a, g, ctx.eps, room), chosen, grad, room=2), None, None, None
+        return _by_rows(lambda a, g, spare: _pull(a, g, ctx.eps, spare), chosen, grad, spare=2), None, None, None
 
 # %% ../nbs/04_topk.ipynb #43208d0b
 def soft_topk(
@@ -249,7 +249,7 @@ class _SortedTopK(torch.autograd.Function):
         def shares(a, _):
             z, best = _boundaries(a, k, eps)
             return _shares(_payments(z), _search_ranks(z, best))
-        p = _by_rows(shares, scores, size=2**18 // (k + 1))
+        p = _by_rows(shares, scores, times=8 * (k + 1))
         ctx.save_for_backward(p)
         ctx.eps = eps
         return p

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE', 'PATIENCE', 'EXPLODED', 'ENOUGH', 'RECENT',
            'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'preset',
-           'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'not_compiled', 'compile_networks',
-           'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike', 'model_card', 'checksum', 'save_state',
-           'read_state', 'load_state', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of', 'errors_of',
-           'draw_samples', 'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike',
+           'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler', 'not_compiled',
+           'compile_networks', 'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike', 'model_card', 'checksum',
+           'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of',
+           'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike',
            'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
@@ -197,6 +197,12 @@ def forget_activations(
     for block in net.modules():
         if isinstance(block, (ResBlock, SpadeResBlock)): block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
+def try_compiler(
+    device:torch.device,  # that it shall write code for
+):
+    "Raise what the compiler raises, if there is none that works"
+    torch.compile(lambda x: x * 2 + 1)(torch.zeros(8, device=device))
+
 def not_compiled(
     networks:list,  # that run as they are from now on
     e:Exception,    # why
@@ -211,7 +217,7 @@ def compile_networks(
     "torch.compile for encoder and decoder, or a line that says why not"
     networks = [model.encoder.net, model.injector, model.decoder]
     try:
-        torch.compile(lambda x: x * 2 + 1)(torch.zeros(8, device=model.device))                      # is there a compiler at all?
+        try_compiler(model.device)
         for net in networks: net.compile(options=dict(layout_optimization=False))                    # see `place`
     except Exception as e: not_compiled(networks, e); return []
     return networks
