@@ -494,7 +494,7 @@ def pairs(world:World, # which world
           device="cpu", # where to compute
          ) -> dict: # the common record, with `parts` and `exemplar_parts`; `condition` and `exemplar_condition` where the world draws them
     "Pairs of scenes in one style: a condition and its true picture, an exemplar of another layout, and the true correspondence."
-    said = f"{world.name}_pairs"
+    said = f"pairs of {world.name}"
     indices = torch.as_tensor(list(indices) if isinstance(indices, range) else indices, dtype=torch.int64, device=device)
     check(indices.ndim == 1 and len(indices) > 0, f"{said}: indices should be a non-empty list of sample numbers, got shape {tuple(indices.shape)}")
     check(len(size) == 2 and min(size) > 0, f"{said}: size should be (height, width) in pixels, got {size}")

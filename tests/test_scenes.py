@@ -117,7 +117,7 @@ def test_an_empty_list_of_samples_is_refused_with_a_message_that_says_so():
     from rabit.core import RabitError
     for wrong in (dict(indices=[]), dict(indices=[1], size=(64,)), dict(indices=[1], antialias=0)):
         try: street_pairs(**wrong)
-        except RabitError as error: assert "street_pairs" in str(error)
+        except RabitError as error: assert "pairs of street" in str(error)
         else: assert False, wrong
 
 

@@ -1,6 +1,7 @@
 # Generated from nbs/worlds/40_face.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import torch
 from rabit.scenes import Style
+from rabit.scenes import pairs
 from rabit.worlds.face import FACE
 from rabit.worlds.face import FACE_CLASSES
 from rabit.worlds.face import FACE_PARTS
@@ -9,7 +10,6 @@ from rabit.worlds.face import card
 from rabit.worlds.face import edge_distance
 from rabit.worlds.face import face_layout
 from rabit.worlds.face import face_numbers
-from rabit.worlds.face import face_pairs
 from rabit.worlds.face import face_style
 from rabit.worlds.face import head_frame
 from rabit.worlds.face import part_edges
@@ -97,13 +97,13 @@ def test_the_world_is_found_by_its_name_and_bad_samples_are_refused():
     from rabit.scenes import world
     assert world("face").parts == FACE.parts and FACE.channels == 2
     for wrong in (dict(indices=[]), dict(indices=[1], size=(64,)), dict(indices=[1], antialias=0)):
-        try: face_pairs(**wrong)
-        except RabitError as error: assert "face_pairs" in str(error)
+        try: pairs(FACE, **wrong)
+        except RabitError as error: assert "pairs of face" in str(error)
         else: assert False, wrong
 
 
 def test_every_part_of_a_face_is_seen_somewhere():
-    seen = face_pairs(range(200), size=(48, 48), antialias=1)
+    seen = pairs(FACE, range(200), size=(48, 48), antialias=1)
     assert sorted(torch.cat([seen["parts"].unique(), seen["exemplar_parts"].unique()]).unique().tolist()) == list(range(26))
     assert seen["labels"].equal(torch.tensor(FACE_PART_CLASS)[seen["parts"]])
 
@@ -121,22 +121,22 @@ def test_looking_for_parts_only_where_their_boxes_lie_misses_nothing():
 
 
 def test_sample_i_is_the_same_face_whatever_the_batch():
-    one, many = face_pairs([7], seed=3, size=(24, 40)), face_pairs(range(20), seed=3, size=(24, 40))
+    one, many = pairs(FACE, [7], seed=3, size=(24, 40)), pairs(FACE, range(20), seed=3, size=(24, 40))
     for name in one: assert one[name][0].equal(many[name][7]), name
-    shuffled = face_pairs([9, 7, 2], seed=3, size=(24, 40))
+    shuffled = pairs(FACE, [9, 7, 2], seed=3, size=(24, 40))
     for name in one: assert one[name][0].equal(shuffled[name][1]), name
-    assert not many["picture"].equal(face_pairs(range(20), seed=4, size=(24, 40))["picture"])
+    assert not many["picture"].equal(pairs(FACE, range(20), seed=4, size=(24, 40))["picture"])
 
 
 def test_a_record_of_faces_has_any_size_and_a_condition_of_edges_and_distances():
-    record = face_pairs(range(3), size=(37, 53))
+    record = pairs(FACE, range(3), size=(37, 53))
     assert record["picture"].shape == record["exemplar"].shape == (3, 3, 37, 53) and -1 <= record["picture"].min() and record["picture"].max() <= 1
     assert record["condition"].shape == record["exemplar_condition"].shape == (3, 2, 37, 53)
     edges, distance = record["condition"].unbind(1)
     assert edges.unique().tolist() == [0., 1.] and edges.bool().equal(part_edges(record["parts"]))
     assert distance.min() == 0 and distance.max() <= 1 and (distance == 0).equal(edges == 1)
     torch.testing.assert_close(distance, (edge_distance(edges.bool()) * (2 / 53)).clamp(max=1))
-    assert face_pairs([1], size=(1, 1))["condition"].flatten().tolist() == [0., 1.]
+    assert pairs(FACE, [1], size=(1, 1))["condition"].flatten().tolist() == [0., 1.]
 
 
 def test_a_face_in_itself_is_the_identity():
@@ -150,7 +150,7 @@ def test_a_face_in_itself_is_the_identity():
 
 
 def test_what_the_exemplar_hides_or_lacks_is_never_visible():
-    record = face_pairs(range(60), size=(32, 32), antialias=1)
+    record = pairs(FACE, range(60), size=(32, 32), antialias=1)
     shown = torch.stack([(record["exemplar_parts"] == i).flatten(1).any(1) for i in range(26)], 1)
     lacking = ~shown.gather(1, record["parts"].flatten(1)).view_as(record["parts"])
     assert lacking.any() and not (lacking & record["visible"]).any()

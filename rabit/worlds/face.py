@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Frame', 'FACE_CLASSES', 'FACE_PARTS', 'FACE_PART_CLASS', 'FACE_THINGS', 'Pose', 'Look', 'Hair', 'FACE', 'WORLD',
            'head_frame', 'card', 'face_numbers', 'arrange', 'face_layout', 'face_style', 'part_edges', 'edge_distance',
-           'face_edges', 'face_pairs']
+           'face_edges']
 
 # %% ../../nbs/worlds/40_face.ipynb #e0bbf37a
 from collections import namedtuple
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core import check, room
-from ..scenes import FAR, Layout, Style, World, cell, draws, extent_of, fraction, matrix_of, noise, pairs, uniform, without
+from ..scenes import FAR, Layout, Style, World, cell, draws, extent_of, fraction, matrix_of, noise, uniform, without
 
 # %% ../../nbs/worlds/40_face.ipynb #3ecb55e9
 def _turn(t):
@@ -443,14 +443,3 @@ def face_edges(labels:Tensor, # (b, h, w); not used
 
 # %% ../../nbs/worlds/40_face.ipynb #28714ede
 FACE = WORLD = World("face", FACE_CLASSES, FACE_PARTS, FACE_PART_CLASS, FACE_THINGS, face_layout, face_style, _inside, _shaders, face_edges, 2)
-
-# %% ../../nbs/worlds/40_face.ipynb #e4d2d889
-def face_pairs(indices, # sample numbers: a list, a range or an int64 tensor (b,)
-               seed:int=0, # names the world; sample i of seed s is always the same
-               size=(64, 64), # (h, w) in pixels
-               hard:bool=True, # the benchmark, or the easy form
-               antialias:int=2, # samples per pixel side
-               device="cpu", # where to compute
-              ) -> dict: # the common record, with `parts`, `exemplar_parts`, `condition`, `exemplar_condition`
-    "`pairs` of the face world."
-    return pairs(FACE, indices, seed, size, hard, antialias, device)
