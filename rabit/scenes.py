@@ -425,8 +425,8 @@ class World:
     style:Callable       # (indices, seed) -> Style
     inside:tuple         # per part a function (u, v) -> bool, or None: its whole box
     shaders:tuple        # per part a function (u, v, colours (k, 3, n), numbers (m, n)) -> (3, n) in [0, 1]
-    condition:Callable|None = None  # (labels (b, h, w), parts (b, h, w), layout) -> (b, channels, h, w); None: the one-hot labels are the condition
-    channels:int|None = None        # of the condition; None: as many as classes
+    condition:Callable|None = None  # (labels (b, h, w), parts (b, h, w), layout) -> (b, channels, h, w) float; None: the one-hot labels are the condition
+    kind:str = "labels"            # of condition: "labels", "edges" or "joints"
 
 # %% ../nbs/02_scenes.ipynb #665129a3
 STREET = World("street", STREET_CLASSES, STREET_PARTS, tuple(PART_CLASS.tolist()), THINGS, street_layout, street_style, _street_inside, _street_shaders)

@@ -132,7 +132,7 @@ def test_a_world_is_found_by_its_name_and_an_unknown_one_is_refused_with_the_nam
 
 def test_a_world_with_a_condition_of_its_own_hands_it_out_for_target_and_exemplar():
     from dataclasses import replace
-    drawn = replace(STREET, name="drawn", condition=lambda labels, parts, layout: torch.stack([labels, parts], 1).float(), channels=2)
+    drawn = replace(STREET, name="drawn", condition=lambda labels, parts, layout: torch.stack([labels, parts], 1).float(), kind="edges")
     record, plain = pairs(drawn, range(3), size=(20, 30)), street_pairs(range(3), size=(20, 30))
     assert record["condition"].equal(torch.stack([plain["labels"], plain["parts"]], 1).float())
     assert record["exemplar_condition"][:, 0].long().equal(plain["exemplar_labels"]) and "condition" not in plain

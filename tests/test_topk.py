@@ -201,12 +201,12 @@ def test_ranks_are_found_in_few_rounds_and_from_far_away():
         rows = [noise, noise ** 7, noise.round(), ramp, torch.zeros(1, n).double(), (ramp == 0).double(), (ramp < n / 2).double(),
                 noise.masked_fill(ramp > n / 2, -math.inf), noise * 1e30, noise * 1e-30]
         for a in rows:
-            room = ((a > -math.inf).sum(-1, keepdim=True) > torch.arange(j)).double()
+            ranks = ((a > -math.inf).sum(-1, keepdim=True) > torch.arange(j)).double()
             for eps in (1e-30, 1e-3, .1, 1., 30., 1e30):
                 z, best = _boundaries(a, j, eps)
                 t = _search_ranks(z, best, 9)
                 assert torch.equal(t, _search_ranks(z, best, 200))
-                torch.testing.assert_close(_shares(_payments(z), t)[..., :j, :].sum(-1), room, atol=1e-12, rtol=0)
+                torch.testing.assert_close(_shares(_payments(z), t)[..., :j, :].sum(-1), ranks, atol=1e-12, rtol=0)
     z, best = _boundaries(torch.randn(50, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 4, 1.)
     for far in (2., 5., 10.):
         away = far * torch.randn(50, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -95,7 +95,7 @@ def test_every_part_has_a_class_and_brows_eyes_ears_and_lids_come_in_twos():
 def test_the_world_is_found_by_its_name_and_bad_samples_are_refused():
     from rabit.core import RabitError
     from rabit.scenes import world
-    assert world("face").parts == FACE.parts and FACE.channels == 2
+    assert world("face").parts == FACE.parts and FACE.kind == "edges"
     for wrong in (dict(indices=[]), dict(indices=[1], size=(64,)), dict(indices=[1], antialias=0)):
         try: pairs(FACE, **wrong)
         except RabitError as error: assert "pairs of face" in str(error)

@@ -135,11 +135,11 @@ def test_bones_point_where_the_pose_says():
 
 
 def test_a_world_is_found_by_its_name_and_paints_a_record_with_the_condition():
-    assert world("figure").parts == FIGURE.parts and world("figure").channels == FIGURE.channels == 35
+    assert world("figure").parts == FIGURE.parts and world("figure").kind == "joints"
     classes = dict(zip(FIGURE_PARTS, FIGURE.part_class))
     assert all(classes[part] == classes[f"far {part}"] for part in FIGURE_PARTS if f"far {part}" in classes) and classes["left shoe"] == FIGURE_CLASSES.index("shoes")
     record = pairs(FIGURE, range(3), size=(40, 56))
-    assert record["condition"].shape == record["exemplar_condition"].shape == (3, FIGURE.channels, 40, 56)
+    assert record["condition"].shape == record["exemplar_condition"].shape == (3, 35, 40, 56)
     assert record["picture"].shape == (3, 3, 40, 56) and record["position"].isfinite().all() and -1 <= record["picture"].min() and record["picture"].max() <= 1
     assert 0 <= record["condition"].min() and record["condition"].max() <= 1
     assert record["labels"].max() < len(FIGURE_CLASSES) and record["parts"].max() < len(FIGURE_PARTS)

@@ -442,4 +442,4 @@ def face_edges(labels:Tensor, # (b, h, w); not used
     return torch.stack([edges.float(), distance], 1)
 
 # %% ../../nbs/worlds/40_face.ipynb #28714ede
-FACE = WORLD = World("face", FACE_CLASSES, FACE_PARTS, FACE_PART_CLASS, FACE_THINGS, face_layout, face_style, _inside, _shaders, face_edges, 2)
+FACE = WORLD = World("face", FACE_CLASSES, FACE_PARTS, FACE_PART_CLASS, FACE_THINGS, face_layout, face_style, _inside, _shaders, face_edges, "edges")

@@ -523,4 +523,4 @@ def figure_joints(parts:Tensor, # (b, h, w) parts that a picture shows
 
 def _condition(labels, parts, layout): return joints_condition(figure_joints(parts, layout), parts.shape[1:])
 
-FIGURE = WORLD = World("figure", FIGURE_CLASSES, FIGURE_PARTS, tuple(_part_class), tuple(range(2, 9)), figure_layout, figure_style, _insides, _shaders, _condition, len(JOINTS) + len(LIMBS))
+FIGURE = WORLD = World("figure", FIGURE_CLASSES, FIGURE_PARTS, tuple(_part_class), tuple(range(2, 9)), figure_layout, figure_style, _insides, _shaders, _condition, "joints")
