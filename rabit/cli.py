@@ -19,11 +19,12 @@ from time import perf_counter
 import torch
 from PIL import Image
 from . import __version__
+from .conditions import CONDITIONS
 from .core import RabitError, check, pick_device
 from .data import FolderSource, SceneSource, check_listed, inspect_folder, retrieve, write_pairs
 from .metrics import evaluate, table
 from .model import Translator, check_place, find_builder, shipped_weights, system_builder, systems, write_whole
-from .scenes import STREET_CLASSES
+from .scenes import worlds
 from .show import save_sheet
 from .train import PRECISIONS, PREVIOUS, PRESETS, STATE, preset, sample_rows, train
 
@@ -141,18 +142,18 @@ def load_weights(args)->Translator:
 # %% ../nbs/16_cli.ipynb #bee103fe
 def add_data(p:Parser):
     "The options of every command that reads data"
-    p.add_argument("--data", default="street", help="'street' (built-in scenes) or a folder with images/ and labels/ (default street)")
+    p.add_argument("--data", default="street", help=f"built-in scenes ({', '.join(worlds())}) or a folder with images/ and labels/ (default street)")
     p.add_argument("--split", help="part of the folder, such as train or val")
     p.add_argument("--exemplars", type=Path, metavar="LIST", help="which exemplar each picture of the folder gets, as rabit_retrieve writes it (default: any of another sequence)")
 
 def check_data(args):
     "Refuse data that is neither built in nor a folder"
-    check(args.data == "street" or Path(args.data).is_dir(), f"--data {args.data}: no such folder, and 'street' is the only built-in world")
+    check(args.data in worlds() or Path(args.data).is_dir(), f"--data {args.data}: no such folder; the built-in worlds are {', '.join(worlds())}")
     check(args.seed is None or 0 <= args.seed < 2**31, f"--seed {args.seed} does not fit; 0 or more, below 2**31, is needed")
     check(args.exemplars is None or args.exemplars.is_file(), f"--exemplars {args.exemplars}: no such file")
-    if args.data != "street": return
+    if args.data not in worlds(): return
     odd = [name for name in ("split", "exemplars", "self_share") if getattr(args, name, None) is not None]
-    check(not odd, f"--{', --'.join(odd).replace('_', '-')} is for folders, and --data is street")
+    check(not odd, f"--{', --'.join(odd).replace('_', '-')} is for folders, and --data is {args.data}")
 
 # %% ../nbs/16_cli.ipynb #89636276
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -179,39 +180,39 @@ def write_picture(
 @command
 def rabit_translate(argv=None):
     "Condition and exemplar in, picture out"
-    p = Parser("rabit_translate", "Paint the layout of LABELS with the look of EXEMPLAR.")
-    p.add_argument("labels", type=Path, help="label map: a PNG whose pixels are class ids (255 = unknown)")
+    p = Parser("rabit_translate", "Paint the layout of CONDITION with the look of EXEMPLAR.")
+    p.add_argument("condition", type=Path, help="what the weights want: a label map (PNG of class ids, 255 = unknown), a drawing of edges, or joints as OpenPose writes them (.json, .txt)")
     p.add_argument("exemplar", type=Path, help="picture whose look is wanted, of any size")
     p.add_argument("-o", "--out", type=Path, default=Path("out.png"), help="picture to write (default out.png)")
-    p.add_argument("--exemplar-labels", type=Path, help="the exemplar's own label map (default: read from the picture by the model)")
+    p.add_argument("--exemplar-condition", type=Path, help="the exemplar's own (default: read from the picture by the model)")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size to work at (default: about as many pixels as the model was trained on)")
     add_weights(p)
     args = p.parse_args(argv)
-    check_output(args.out, inputs=(args.labels, args.exemplar, args.exemplar_labels))
-    write_picture(load_weights(args).translate(args.labels, args.exemplar, args.exemplar_labels, args.size), args.out)
+    check_output(args.out, inputs=(args.condition, args.exemplar, args.exemplar_condition))
+    write_picture(load_weights(args).translate(args.condition, args.exemplar, args.exemplar_condition, args.size), args.out)
 
 # %% ../nbs/16_cli.ipynb #a7343968
 @command
 def rabit_edit(argv=None):
-    "Picture, its label map and an edited one in, repainted picture out"
-    p = Parser("rabit_edit", "Repaint PICTURE after its label map was changed from LABELS to EDITED.")
+    "Picture, its condition and an edited one in, repainted picture out"
+    p = Parser("rabit_edit", "Repaint PICTURE after its label map (or other condition) was changed from CONDITION to EDITED.")
     p.add_argument("picture", type=Path, help="the original picture")
-    p.add_argument("labels", type=Path, help="its label map")
-    p.add_argument("edited", type=Path, help="the label map that is wanted")
+    p.add_argument("condition", type=Path, help="its label map, or whatever condition the weights want")
+    p.add_argument("edited", type=Path, help="the one that is wanted")
     p.add_argument("-o", "--out", type=Path, default=Path("edited.png"), help="picture to write (default edited.png)")
     p.add_argument("--repaint-all", action="store_true", help="paint unchanged regions anew, too")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size to work at (default as in rabit_translate)")
     add_weights(p)
     args = p.parse_args(argv)
-    check_output(args.out, inputs=(args.picture, args.labels, args.edited))
-    write_picture(load_weights(args).edit(args.picture, args.labels, args.edited, args.size, not args.repaint_all), args.out)
+    check_output(args.out, inputs=(args.picture, args.condition, args.edited))
+    write_picture(load_weights(args).edit(args.picture, args.condition, args.edited, args.size, not args.repaint_all), args.out)
 
 # %% ../nbs/16_cli.ipynb #6d983249
 def train_parser()->Parser:
     "The options of `rabit_train`"
     p = Parser("rabit_train", "Train a translator on built-in scenes or on your own folder. Ctrl-C saves; --resume goes on.")
     add_data(p)
-    p.add_argument("--classes", type=positive, help=f"number of label ids (default {len(STREET_CLASSES)} for street; needed for a folder)")
+    p.add_argument("--classes", type=positive, help="number of label ids (needed for a folder; built-in scenes know theirs)")
     p.add_argument("--out", type=Path, help="folder of the run (default runs/NAME-OF-DATA)")
     p.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder; its own settings count, only --steps and --device may change")
     p.add_argument("--system", choices=sorted(systems()), default="rabit", help="which system (default rabit)")
@@ -238,16 +239,17 @@ def train_parser()->Parser:
 def train_config(args):  # → `TrainConfig`
     "What `rabit_train`'s options say, on top of their preset"
     check_data(args)
-    check(args.data == "street" or args.classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
-    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
+    known = args.data in worlds()
+    check(known or args.classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
+    given = {name: getattr(args, name) for name in ("classes", "size", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
     given |= {name: True for name in ("checkpoint", "compile") if getattr(args, name)} | (args.save_every or {})
     given |= dict(vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
-    data = "street" if args.data == "street" else str(Path(args.data).resolve())  # so that --resume works from anywhere
+    data = args.data if known else str(Path(args.data).resolve())  # so that --resume works from anywhere
     builder, model = system_builder(args.system), dict(args.model)
-    known = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
-    check(model.keys() <= known, f"--model {', '.join(sorted(model.keys() - known))}: {args.system} has no such argument; it has {', '.join(sorted(known))}")
-    return preset(args.preset, data=data, classes=args.classes or len(STREET_CLASSES), weights=dict(args.weight), builder=builder, model=model, **given)
+    takes = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
+    check(model.keys() <= takes, f"--model {', '.join(sorted(model.keys() - takes))}: {args.system} has no such argument; it has {', '.join(sorted(takes))}")
+    return preset(args.preset, data=data, weights=dict(args.weight), builder=builder, model=model, **given)
 
 # %% ../nbs/16_cli.ipynb #fa306192
 @command
@@ -279,12 +281,13 @@ def rabit_eval(argv=None):
     args = p.parse_args(argv)
     check_data(args)
     if args.json: check_output(args.json, (".json",), (Path(args.weights) / "config.json", Path(args.weights) / "train.json", args.exemplars))
-    model, street = load_weights(args), args.data == "street"
+    model, scenes = load_weights(args), args.data in worlds()
     classes, size = model.config["classes"], tuple(model.config["size"])
-    source = SceneSource("street", args.seed, size) if street else FolderSource(args.data, classes, size, args.split, 0., args.seed, args.exemplars, augment=False)
-    check(source.classes == classes, f"the weights {args.weights} know {classes} classes, the data has {source.classes}")
-    count = args.count if street else min(args.count, len(source))
-    results = evaluate(model, source, count, device=model.device, name=str(args.weights), baselines=street)
+    source = SceneSource(args.data, args.seed, size) if scenes else FolderSource(args.data, classes, size, args.split, 0., args.seed, args.exemplars, augment=False)
+    wanted, theirs = ((kind, "" if CONDITIONS[kind] else f" of {count} classes") for kind, count in ((model.config["condition"], classes), (source.condition, source.classes)))
+    check((model.config["condition"], classes) == (source.condition, source.classes), f"the weights {args.weights} know {wanted[0]}{wanted[1]}, the data {args.data} has {theirs[0]}{theirs[1]}")
+    count = args.count if scenes else min(args.count, len(source))
+    results = evaluate(model, source, count, device=model.device, name=str(args.weights), baselines=scenes)
     print(table(results))
     if args.json: write_whole(args.json, lambda path: path.write_text(json.dumps(results, indent=1)))
 

@@ -72,11 +72,11 @@ class Features(NamedTuple):
     "What the encoder slot of a `Translator` returns"
     query:Tensor          # (b, c, h/stride, w/stride) of the condition
     key:Tensor            # (b, c, H/stride, W/stride) of the exemplar
-    exemplar_labels:Tensor|None  # (b, classes, H, W) logits of the parser, where the model has one
+    parsed:Tensor|None    # (b, classes, H, W) logits of the parser, where the model has one
 
 # %% ../nbs/07_encode.ipynb #fb33a21c
 class Encoder(nn.Module):
-    "F_X and F_Z, with a position encoding beside their features; a parser stands in for missing exemplar labels"
+    "F_X and F_Z, with a position encoding beside their features; a parser stands in for a missing condition of the exemplar"
     def __init__(self,
         classes:int,      # channels of the condition
         width:int=24,     # of the networks
@@ -85,17 +85,19 @@ class Encoder(nn.Module):
         frame:str="box",  # of the semantic position: "box" or "centroid" (the paper's)
         bands:int=2,      # frequencies of the position
         stride:int=2,     # pixels on a side of one token: 1, 2, 4 or 8
+        condition:str="labels",  # what conditions are: "labels" (one-hot), maps ("edges", "joints"), or a "picture"
     ):
         super().__init__()
         check(position in ("semantic", "coord", "none"), f"position = {position!r} is not known: 'semantic', 'coord' and 'none' are")
-        self.classes, self.position, self.frame, self.bands, self.stride = classes, position, frame, bands, stride
+        check(position != "semantic" or condition == "labels", f"position = 'semantic' needs regions of a label map, and the condition is {condition!r}: 'coord' and 'none' fit")
+        self.kind, self.classes, self.position, self.frame, self.bands, self.stride = condition, classes, position, frame, bands, stride
         extra = 0 if position == "none" else 4 * bands
         self.net = FeatureNet((classes + extra, classes + extra + 3), features, width, stride)
         condition, exemplar = self.net.stems
         with torch.no_grad():  # at first the exemplar's stem reads its labels as the condition's does, and nothing of its picture
             exemplar.weight.zero_()[:, :-3] = condition.weight
             exemplar.bias.copy_(condition.bias)
-        self.parser = FeatureNet((3,), 4 * classes, max(8, width // 2))
+        self.parser = None if self.kind == "picture" else FeatureNet((3,), 4 * classes, max(8, width // 2))   # a photograph is its own condition
         self.balance = nn.Parameter(torch.zeros(()))
 
 # %% ../nbs/07_encode.ipynb #2b206f29
@@ -143,9 +145,18 @@ def key(self:Encoder,
 @patch
 def parse(self:Encoder,
     exemplar:Tensor,  # (b, 3, h, w), sides even
-)->Tensor:            # (b, classes, h, w) logits
-    "Read the exemplar's labels from its picture"
-    return F.pixel_shuffle(self.parser(exemplar), 2)
+)->Tensor|None:       # (b, classes, h, w) logits; None where conditions are pictures
+    "Read the exemplar's condition from its picture"
+    return None if self.parser is None else F.pixel_shuffle(self.parser(exemplar), 2)
+
+@patch
+def read(self:Encoder,
+    exemplar:Tensor,     # (b, 3, h, w)
+    parsed:Tensor|None,  # (b, classes, h, w) logits from `parse`
+)->Tensor:               # (b, classes, h, w)
+    "The exemplar's condition as the parser believes it: the likeliest label, or maps from 0 to 1; a picture is its own"
+    if parsed is None: return exemplar
+    return one_hot(parsed.argmax(1), self.classes).to(exemplar.dtype) if self.kind == "labels" else parsed.sigmoid()
 
 @patch
 def forward(self:Encoder,
@@ -154,9 +165,9 @@ def forward(self:Encoder,
     exemplar_condition:Tensor|None=None,  # (b, classes, H, W); None: as the parser reads it
 )->Features:
     "Everything that a matcher needs"
-    logits = self.parse(exemplar)
-    if exemplar_condition is None: exemplar_condition = one_hot(logits.argmax(1), self.classes).to(exemplar.dtype)
-    return Features(self.query(condition), self.key(exemplar, exemplar_condition), logits)
+    parsed = self.parse(exemplar)
+    if exemplar_condition is None: exemplar_condition = self.read(exemplar, parsed)
+    return Features(self.query(condition), self.key(exemplar, exemplar_condition), parsed)
 
 # %% ../nbs/07_encode.ipynb #371b1231
 VGG_CHANNELS = (64, 128, 256, 512, 512)                        # of the five blocks, at width 64

@@ -166,14 +166,16 @@ def mask_loss(
 # %% ../nbs/11_losses.ipynb #8445b661
 def parse_loss(
     logits:Tensor,  # (b, c, h, w) of the parser
-    labels:Tensor,  # (b, h, w), int64, 255 unknown
+    target:Tensor,  # (b, h, w) labels, int64, 255 unknown; or (b, c, h, w) maps in [0, 1]
 )->Tensor:
-    "Cross-entropy of read labels: mean over the pixels whose label is known. Ours, not the paper's"
-    check(check_map(logits, "logits").shape[:1] + logits.shape[2:] == labels.shape, f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)} do not fit: "
-                                                                                   "(b, c, h, w) and (b, h, w) are needed")
-    labels = check_labels(labels, logits.shape[1]).long()
-    known = (labels != UNKNOWN).sum()
-    return F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum") / world_mean(known).clamp_min(1e-6)
+    "Cross-entropy of what the parser read: mean over the pixels whose label is known, or over all numbers of the maps. Ours, not the paper's"
+    check_map(logits, "logits")
+    if target.shape == logits.shape: return F.binary_cross_entropy_with_logits(logits.float(), target.float())
+    check(logits.shape[:1] + logits.shape[2:] == target.shape, f"logits {tuple(logits.shape)} and target {tuple(target.shape)} do not fit: "
+                                                               "(b, c, h, w), and labels (b, h, w) or maps (b, c, h, w), are needed")
+    target = check_labels(target, logits.shape[1]).long()
+    known = (target != UNKNOWN).sum()
+    return F.cross_entropy(logits.float(), target, ignore_index=UNKNOWN, reduction="sum") / world_mean(known).clamp_min(1e-6)
 
 # %% ../nbs/11_losses.ipynb #122c2458
 def _check_logits(maps): check(all(x.is_floating_point() and x.numel() > 0 for x in maps), f"logits of {[(tuple(x.shape), x.dtype) for x in maps]} have no mean: "

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import check, crop_to, one_hot, resize
+from .core import check, crop_to, resize
+from .data import conditions_of
 from .position import semantic_position
-from .scenes import match_errors, nearest_of_class, random_of_class, same_position, sample_at
+from .scenes import STREET, World, match_errors, nearest_of_class, random_of_class, same_position, sample_at
 
 # %% ../nbs/14_metrics.ipynb #880b107b
 def _same_shape(y:Tensor, x:Tensor, what:str):
@@ -201,9 +202,10 @@ def class_present(record:dict, # with labels (b, h, w) and exemplar_labels (b, H
 def match_scores(position:Tensor, # (b, 2, h, w) predicted exemplar positions x, y
     warped:Tensor, # (b, 3, h, w) the exemplar as the matcher brings it
     record:dict, # with the truth
+    world:World=STREET, # whose scenes they are
     ) -> dict: # epe, pck, warp_l1, warp_l1_hard; with parts also pck_things, right_instance, and per_class: name → dict(epe, pck)
     "How good the matches are where the truth is known; NaN where it is nowhere."
-    e, mask = match_errors(position, record), record["visible"]
+    e, mask = match_errors(position, record, world), record["visible"]
     soft = (warped - record["picture"]).abs().mean(1)[mask].mean()
     of_scenes = ("pck_things", "right_instance", "per_class") if "parts" in record else ()
     return {k: e[k] for k in ("epe", "pck", *of_scenes)} | dict(warp_l1=float(soft), warp_l1_hard=e["warp_l1"])
@@ -253,6 +255,10 @@ def _records(source, count:int, batch:int, start:int, device, progress:bool, nam
     for i in tqdm(range(start, start + count, batch), name, disable=not progress):
         yield source.batch(range(i, min(i + batch, start + count)), device)
 
+def _world_of(source) -> World:
+    "Whose scenes a source renders; photographs have no instances to be told apart, and any world serves."
+    return getattr(source, "world", STREET)
+
 # %% ../nbs/14_metrics.ipynb #697c0c3e
 @torch.no_grad()
 def baseline_table(source, # anything with .batch(indices, device)
@@ -272,7 +278,7 @@ def baseline_table(source, # anything with .batch(indices, device)
     record = _join(parts)
     def scores(position):
         warped = sample_at(record["exemplar"], position)
-        return match_scores(position, warped, record) | picture_scores(warped, record, network)
+        return match_scores(position, warped, record, _world_of(source)) | picture_scores(warped, record, network)
     return {n: scores(torch.cat(p)) for n, p in positions.items() if n != "truth" or record["paired"].all()}
 
 # %% ../nbs/14_metrics.ipynb #3092cefb
@@ -297,7 +303,8 @@ def predict(translator, # (condition, exemplar, exemplar_condition) → object w
     ) -> dict[str, Tensor]: # picture, warped (b, 3, h, w), position (b, 2, h, w), confidence (b, 1, h, w), on the CPU
     "Run a translator on a record and bring all of its answers to the picture's size."
     size, (H, W) = record["labels"].shape[-2:], record["exemplar"].shape[-2:]
-    t = translator(one_hot(record["labels"], classes), record["exemplar"], one_hot(record["exemplar_labels"], classes))
+    condition, theirs = conditions_of(record, classes)
+    t = translator(condition, record["exemplar"], theirs)
     hk, wk = t.match.key_size
     position = t.match.argmax((-(-H // hk) * hk, -(-W // wk) * wk)).float()
     out = dict(picture=t.picture, warped=t.warped, position=position, confidence=t.confidence)
@@ -327,7 +334,7 @@ def evaluate(translator, # see `predict`
         outputs.append(predict(translator, r, source.classes))
         parts.append({k: v.cpu() for k, v in r.items() if isinstance(v, Tensor)})
     record, out = _join(parts), _join(outputs)
-    scores = match_scores(out["position"], out["warped"], record) | picture_scores(out["picture"], record, network)
+    scores = match_scores(out["position"], out["warped"], record, _world_of(source)) | picture_scores(out["picture"], record, network)
     scores["confidence_auc"] = auc(out["confidence"][:, 0], class_present(record))
     rest = baseline_table(source, count, batch, start, device, progress, network=network) if baselines else {}
     return {name: scores} | rest

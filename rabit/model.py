@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from . import __version__
+from .conditions import CONDITIONS, fit_condition, read_condition
 from .core import (RabitError, check, check_finite, check_labels, check_picture, check_size, crop_to, labels_of, one_hot, pad_to, resize,
                         resize_labels, to_pil)
 from .data import read_labels, read_picture
@@ -39,7 +40,7 @@ class Translation(NamedTuple):
     match:Match        # where everything came from, on the padded grid
     query:Tensor       # (b, d, h', w') features of the condition
     key:Tensor         # (b, d, H', W') features of the exemplar
-    exemplar_labels:Tensor|None  # (b, classes, H, W) logits of the encoder's parser, where it has one; on the padded exemplar
+    parsed:Tensor|None # (b, classes, H, W) logits of the encoder's parser, where it has one; on the padded exemplar
 
 # %% ../nbs/13_model.ipynb #6bf12d53
 class BilevelMatcher(nn.Module):
@@ -114,7 +115,7 @@ def forward(self:Translator,
 # %% ../nbs/13_model.ipynb #0e6b80f9
 def trunk(
     matcher:nn.Module,  # (query, key) → `Match`
-    config:dict,        # a builder's name and arguments: classes, size, width, features, stride, position, frame, confidence, names and its own
+    config:dict,        # a builder's name and arguments: classes, size, width, features, stride, position, frame, confidence, condition, names and its own
     system:type=None,   # class of the result; None: `Translator`
 )->Translator:
     "The shared encoder, injector and decoder around a matcher"
@@ -123,13 +124,16 @@ def trunk(
     check(1 <= c["classes"] <= 255 and c["width"] >= 4 and c["features"] >= 1,
           f"classes = {c['classes']}, width = {c['width']}, features = {c['features']}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
     check(len(c["size"]) == 2 and all(8 <= n <= 8192 and n % 8 == 0 for n in c["size"]), f"size = {tuple(c['size'])} (h, w): two multiples of 8, at most 8192, are needed to train on")
+    check(c["condition"] in CONDITIONS, f"condition = {c['condition']!r} is not known: {', '.join(CONDITIONS)} are")
+    channels = CONDITIONS[c["condition"]] or c["classes"]
+    check(c["classes"] == channels, f"classes = {c['classes']} does not fit: a condition of {c['condition']} has {channels} channels")
     widths = tuple(c["width"] * i for i in (1, 2, 3, 4))
-    return (system or Translator)(Encoder(c["classes"], c["width"], c["features"], c["position"], c["frame"], stride=c["stride"]), matcher,
+    return (system or Translator)(Encoder(c["classes"], c["width"], c["features"], c["position"], c["frame"], stride=c["stride"], condition=c["condition"]), matcher,
                                   Injector(c["classes"], widths, c["confidence"]), Decoder(widths), c)
 
 # %% ../nbs/13_model.ipynb #8126af52
 def rabit(
-    classes:int,          # channels of the condition: label ids 0 … classes-1
+    classes:int,          # channels of the condition; of labels: ids 0 … classes-1
     size:tuple=(64, 64),  # (h, w) of the pictures that it is trained on, multiples of 8
     width:int=16,         # channels at full size of every network
     features:int=64,      # channels of the common feature space
@@ -142,6 +146,7 @@ def rabit(
     position:str="semantic",  # "semantic", "coord" or "none"
     frame:str="box",          # of the semantic position: "box" or "centroid" (the paper's)
     confidence:str="multi",   # "multi", "single" or "none"
+    condition:str="labels",   # its kind: "labels", "edges", "joints" or "picture" (see `conditions`)
     names:list|None=None,     # names of the classes
 )->Translator:
     "RABIT, untrained (Zhan et al., ECCV 2022)"
@@ -159,10 +164,11 @@ def _labels(self:Translator, given, name):                                     #
 
 # %% ../nbs/13_model.ipynb #d3269b19
 @patch
-def _condition(self:Translator, given, name):                                  # → (1, h, w) int64, or (1, classes, h, w) float
-    "One condition: labels from any form, or a float tensor as it is"
-    classes = self.config["classes"]
-    if not (isinstance(given, Tensor) and given.is_floating_point()): return self._labels(given, name)
+def _condition(self:Translator, given, name, canvas=None):                     # → (1, h, w) int64 of a label map, or (1, classes, h, w) float
+    "One condition from a path, a PIL image or a tensor; joints from a file need the size of their picture"
+    classes, kind = self.config["classes"], self.config["condition"]
+    if not (isinstance(given, Tensor) and (given.is_floating_point() or kind != "labels")):
+        return self._labels(given, name) if kind == "labels" else read_condition(given, kind, canvas)
     check(given.ndim == 4 and given.shape[:2] == (1, classes) and given.numel() > 0, f"{name} has shape {tuple(given.shape)}; (1, {classes}, h, w) is needed")
     return check_finite(given, name).float()
 
@@ -185,8 +191,11 @@ def same_area(
     return tuple(min(longest, max(multiple, round(n * scale / multiple) * multiple)) for n in size)
 
 # %% ../nbs/13_model.ipynb #e7e43d98
-def _fit(condition, size, classes):
-    "A condition at another size: labels by the nearest pixel (and only then one channel for each class: a large map has no room for them), others smoothly"
+@patch
+def _fit(self:Translator, condition, size):                                    # → (1, classes, *size) float
+    "A condition at another size: labels by the nearest pixel (and only then one channel for each class: a large map has no room for them), maps as their kind wants it"
+    classes, kind = self.config["classes"], self.config["condition"]
+    if kind != "labels": return fit_condition(condition, size, kind)
     if condition.ndim == 3: return one_hot(resize_labels(condition, size), classes)
     labels = labels_of(condition)
     if torch.equal(one_hot(labels, classes), condition): return one_hot(resize_labels(labels, size), classes)
@@ -209,8 +218,8 @@ def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    #
     check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192, f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
     full, known = condition.shape[-2:], tuple(size or self.config["size"])
     work, look = tuple(size or same_area(full, known)), same_area(exemplar.shape[-2:], known)
-    condition, exemplar = _fit(condition, work, self.config["classes"]).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
-    if exemplar_condition is not None: exemplar_condition = _fit(exemplar_condition, look, self.config["classes"]).to(self.device)
+    condition, exemplar = self._fit(condition, work).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
+    if exemplar_condition is not None: exemplar_condition = self._fit(exemplar_condition, look).to(self.device)
     with _evaluating(self):
         try: found = self(condition, exemplar, exemplar_condition)
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
@@ -219,15 +228,16 @@ def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    #
 # %% ../nbs/13_model.ipynb #8c307b25
 @patch
 def translate(self:Translator,
-    condition,  # label map: a path, a PIL image, an integer tensor (h, w); or a float condition (1, classes, h, w)
+    condition,  # label map: a path, a PIL image, an integer tensor (h, w); edges: a drawing; joints: a file of OpenPose; or a float condition (1, classes, h, w)
     exemplar,   # picture of any size: a path, a PIL image, a tensor (1, 3, H, W) in [-1, 1]
-    exemplar_condition=None,  # the exemplar's own label map, of its size, as `condition`; None: the model reads it from the picture
+    exemplar_condition=None,  # the exemplar's own, of its size, as `condition`; None: the model reads it from the picture
     size:tuple|None=None,     # (h, w) to work at; None: the area that the model was trained on, in the condition's shape
-)->Image.Image:               # as large as the condition
+)->Image.Image:               # as large as the condition; joints from a file have no size, and the output is as large as the exemplar
     "One picture with the condition's layout and the exemplar's look"
-    condition, exemplar = self._condition(condition, "condition"), _picture(exemplar, "exemplar")
+    exemplar = _picture(exemplar, "exemplar")
+    condition = self._condition(condition, "condition", exemplar.shape[-2:])
     if exemplar_condition is not None:
-        exemplar_condition = self._condition(exemplar_condition, "exemplar_condition")
+        exemplar_condition = self._condition(exemplar_condition, "exemplar_condition", exemplar.shape[-2:])
         _check_sizes(exemplar=exemplar, exemplar_condition=exemplar_condition)
     return to_pil(self._paint(condition, exemplar, exemplar_condition, size))
 
@@ -241,17 +251,19 @@ def _check_sizes(**maps):
 @patch
 def edit(self:Translator,
     picture,        # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
-    labels,         # its label map, of the same size: a path, a PIL image or an integer tensor (h, w)
-    edited_labels,  # the label map that is wanted, of the same size
+    condition,      # its label map (or other condition, see `translate`), of the same size: a path, a PIL image or a tensor
+    edited,         # the condition that is wanted, of the same size
     size:tuple|None=None,  # (h, w) to work at, as in `translate`
-    keep:bool=True,        # take pixels with unchanged labels from the original?
+    keep:bool=True,        # take pixels whose condition is unchanged from the original?
 )->Image.Image:            # as large as the original
-    "Repaint a picture after a change of its label map, with the picture itself as the exemplar"
-    picture, before, after = _picture(picture, "picture"), self._labels(labels, "labels"), self._labels(edited_labels, "edited_labels")
-    _check_sizes(picture=picture, labels=before, edited_labels=after)
-    painted = self._paint(self._condition(after, "edited_labels"), picture, self._condition(before, "labels"), size)
-    kept = (before == after)[:, None].cpu() & keep
-    return to_pil(torch.where(kept, picture.cpu(), painted))
+    "Repaint a picture after a change of its condition, with the picture itself as the exemplar"
+    picture = _picture(picture, "picture")
+    before, after = (self._condition(x, name, picture.shape[-2:]) for x, name in ((condition, "condition"), (edited, "edited")))
+    _check_sizes(picture=picture, condition=before, edited=after)
+    check(before.ndim == after.ndim, f"condition of {tuple(before.shape)} and edited of {tuple(after.shape)} cannot be compared; two label maps or two maps are needed")
+    painted = self._paint(after, picture, before, size)
+    same = before == after if before.ndim == 3 else (before - after).abs().amax(1) < 1 / 255
+    return to_pil(torch.where(same[:, None].cpu() & keep, picture.cpu(), painted))
 
 # %% ../nbs/13_model.ipynb #b11fa993
 def check_place(

@@ -6,7 +6,7 @@
 __all__ = ['STREET_CLASSES', 'STREET_PARTS', 'PART_CLASS', 'THINGS', 'Layout', 'FAR', 'Style', 'STREET', 'Render', 'uniform',
            'draws', 'rays', 'matrix_of', 'upright', 'extent_of', 'without', 'street_layout', 'inverse', 'find_parts',
            'street_style', 'cell', 'noise', 'fraction', 'shade', 'World', 'render', 'sample_at', 'truth', 'pairs',
-           'street_pairs', 'world', 'match_errors', 'same_position', 'random_of_class', 'nearest_of_class']
+           'street_pairs', 'worlds', 'world', 'match_errors', 'same_position', 'random_of_class', 'nearest_of_class']
 
 # %% ../nbs/02_scenes.ipynb #4850b250
 import pkgutil
@@ -521,11 +521,14 @@ def street_pairs(indices, # sample numbers: a list, a range or an int64 tensor (
     return pairs(STREET, indices, seed, size, hard, antialias, device)
 
 # %% ../nbs/02_scenes.ipynb #d692a353
-def world(name:str # "street", or a module of `rabit.worlds`
+def worlds() -> list: # names
+    "Every world that there is: the street, and the modules of `rabit.worlds`."
+    return ["street", *sorted(module.name for module in pkgutil.iter_modules(import_module("rabit.worlds").__path__))]
+
+def world(name:str # one of `worlds`
          ) -> World:
     "The world of that name."
-    known = ["street", *sorted(module.name for module in pkgutil.iter_modules(import_module("rabit.worlds").__path__))]
-    check(name in known, f"world {name!r} is not known; there are: {', '.join(known)}")
+    check(name in worlds(), f"world {name!r} is not known; there are: {', '.join(worlds())}")
     return STREET if name == "street" else import_module(f"rabit.worlds.{name}").WORLD
 
 # %% ../nbs/02_scenes.ipynb #1504e6c5

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DPI', 'TEXT', 'SMALL', 'STYLE', 'PALETTE', 'LINES', 'wrap', 'Sheet', 'Plot', 'panels', 'color_labels', 'label_legend',
            'as_image', 'show_grid', 'show_row', 'show_heat', 'show_arrows', 'show_plan', 'show_curves', 'show_bars',
-           'make_knobs', 'draw_once', 'bind_knobs', 'explore', 'redraw', 'save_sheet']
+           'make_knobs', 'draw_once', 'bind_knobs', 'make_panel', 'explore', 'redraw', 'save_sheet']
 
 # %% ../nbs/01_show.ipynb #7ee4899c
 import inspect, sys, textwrap
@@ -404,6 +404,23 @@ def bind_knobs(
         else: complain("")
     for knob in knobs.values(): knob.observe(redraw, "value")
 
+# %% ../nbs/01_show.ipynb #62665af8
+def make_panel(
+    widgets,            # from top to bottom
+    actions:dict=None,  # text on a button → function without arguments
+)->tuple:               # the panel; a function of one text, which is shown under it ("" takes it away)
+    "Widgets over a row of buttons over a place for messages, the errors of the buttons among them"
+    import ipywidgets
+    message = ipywidgets.HTML()
+    def complain(text): message.value = text and f"<pre style='color:#b00020; white-space:pre-wrap'>{escape(text)}</pre>"
+    def press(action):
+        try: action()
+        except Exception as error: complain(f"{type(error).__name__}: {error}")
+        else: complain("")
+    buttons = [ipywidgets.Button(description=text) for text in actions or ()]
+    for button, action in zip(buttons, (actions or {}).values()): button.on_click(lambda _, action=action: press(action))
+    return ipywidgets.VBox([*widgets, *([ipywidgets.HBox(buttons)] if buttons else []), message]), complain
+
 # %% ../nbs/01_show.ipynb #f6d9d118
 def explore(
     draw,        # function that returns a figure (or axes, or anything that a notebook can show)
@@ -415,13 +432,10 @@ def explore(
     if not _in_notebook():
         bind_knobs(draw, knobs, lambda picture: None, lambda text: None)
         return figure
-    import ipywidgets
     from IPython.display import display
-    message = ipywidgets.HTML()
-    def complain(text): message.value = text and f"<pre style='color:#b00020; white-space:pre-wrap'>{escape(text)}</pre>"
+    panel, complain = make_panel(knobs.values())
     place = display(figure, display_id=True)
     bind_knobs(draw, knobs, place.update, complain)
-    panel = ipywidgets.VBox([*knobs.values(), message])
     view = {"version_major": 2, "version_minor": 0, "model_id": panel.model_id}
     display({"application/vnd.jupyter.widget-view+json": view, "text/plain": f"Run this notebook to move: {', '.join(knobs)}"}, raw=True)
 

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE', 'PATIENCE', 'EXPLODED', 'ENOUGH', 'RECENT',
-           'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'preset',
-           'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler', 'not_compiled',
-           'compile_networks', 'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike', 'model_card', 'checksum',
-           'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of',
-           'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike',
-           'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
+           'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'suited',
+           'preset', 'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
+           'not_compiled', 'compile_networks', 'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike',
+           'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row',
+           'sample_rows', 'collapse_of', 'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due',
+           'vital_signs', 'run_steps', 'warn_alike', 'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined',
+           'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
@@ -30,8 +31,9 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
-from .core import RabitError, check, check_size, one_hot, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
-from .data import FolderSource, SceneSource, TarSource, prefetch
+from .conditions import paint_condition
+from .core import RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
+from .data import FolderSource, SceneSource, TarSource, conditions_of, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
 from .generate import SpadeResBlock
@@ -39,7 +41,7 @@ from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consisten
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
 from .model import Translator, build, load_whole, read_weights, suits, write_whole
-from .scenes import match_errors
+from .scenes import match_errors, worlds
 from .show import panels, redraw, save_sheet, show_curves
 
 # %% ../nbs/15_train.ipynb #b3123ba4
@@ -61,8 +63,8 @@ def precision_of(
 @dataclass
 class TrainConfig:
     "All that a run depends on; saved as JSON beside its weights"
-    data:str = "street"       # a world of scenes, or a folder of pictures and label maps, or of .tar archives with them
-    classes:int = 7           # label ids 0 … classes-1
+    data:str = "street"       # a world of scenes ("street", "face", "figure"), or a folder of pictures and label maps, or of .tar archives with them
+    classes:int = 7           # channels of the condition: label ids 0 … classes-1, or 2 of edges, 35 of joints, 3 of a picture
     size:tuple = (64, 64)     # (h, w) of the pictures: multiples of 8, at least 16
     split:str|None = None     # of a folder
     exemplars:str|None = None # list of exemplars for a folder (`rabit_retrieve` writes one); None: any picture of another sequence
@@ -135,16 +137,25 @@ PRESETS = dict(
 )
 
 # %% ../nbs/15_train.ipynb #3e7773ab
+def suited(
+    kind:str,  # of condition, see `conditions`
+)->dict:       # arguments of a builder
+    "What a model for conditions of this kind is built with: where there are no labelled regions, one frame for the whole picture"
+    return {} if kind == "labels" else dict(condition=kind, position="coord")
+
 def preset(
     name:str,     # "tiny" (seconds), "demo" (minutes on two cores), "base" (256², the paper's widths)
     **changes,    # fields of `TrainConfig` to set; `model` and `weights` are merged entry by entry
 )->TrainConfig:
-    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it"
+    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it, and a world of scenes sets its classes and its kind of condition"
     check(name in PRESETS, f"preset {name!r} is not known: {', '.join(PRESETS)} are")
     known = {f.name for f in fields(TrainConfig)}
     check(changes.keys() <= known, f"{sorted(changes.keys() - known)} are no fields of a run's configuration: {', '.join(sorted(known))} are")
     start = TrainConfig(**deepcopy(PRESETS[name]))
     if changes.get("builder", start.builder) != start.builder: start.model = {k: start.model[k] for k in ("width", "features") if k in start.model}
+    if changes.get("data") in worlds():
+        scenes = SceneSource(changes["data"])
+        start.classes, start.model = scenes.classes, start.model | suited(scenes.condition)
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(start, part) | changes[part]
     return replace(start, **changes)
@@ -156,7 +167,7 @@ def make_source(
 ):                       # anything with .batch(indices, device), .classes and .size
     "The data that a configuration names"
     seed = config.seed if seed is None else seed
-    if config.data == "street": return SceneSource(config.data, seed, config.size)
+    if config.data in worlds(): return SceneSource(config.data, seed, config.size)
     if any(Path(config.data).glob("*.tar")):
         check(config.split is None and config.exemplars is None, f"{config.data} holds archives, which have no splits and no lists of exemplars")
         return TarSource(config.data, config.classes, config.size, config.self_share, seed)
@@ -282,6 +293,7 @@ class Trainer:
 def generator_terms(self:Trainer,
     record:dict,       # a batch, on the device
     condition:Tensor,  # (b, classes, h, w)
+    theirs:Tensor,     # (b, classes, H, W), the exemplar's
     found,             # the `Translation` that the model made of it
 )->dict:               # name → value, before its weight
     "Every term of the generator's loss whose weight is not zero"
@@ -293,8 +305,9 @@ def generator_terms(self:Trainer,
     if w["warp"]: terms["warp"] = warp_loss(warped, picture, seen)
     if w["cycle"]: terms["cycle"] = cycle_loss(exemplar, found.match.back(warped), found.match.reach())
     if w["feature"]: terms["feature"] = feature_consistency(found.query, self.model.encoder.key(picture, condition))
-    if w["mask"]: terms["mask"] = mask_loss(found.match.warp(one_hot(record["exemplar_labels"], config.classes)), record["labels"])
-    if w["parse"] and found.exemplar_labels is not None: terms["parse"] = parse_loss(found.exemplar_labels, record["exemplar_labels"])
+    labels = self.model.config["condition"] == "labels"
+    if w["mask"] and labels: terms["mask"] = mask_loss(found.match.warp(theirs), record["labels"])
+    if w["parse"] and found.parsed is not None: terms["parse"] = parse_loss(found.parsed, record["exemplar_labels"] if labels else theirs)
     if w["own"] and (own := self.model.own_loss(found, record)) is not None: terms["own"] = own
     if w["match"]:
         draw = torch.Generator().manual_seed(config.seed * 1_000_003 + self.done)
@@ -329,19 +342,19 @@ def judged_terms(self:Trainer, condition, y, picture)->dict:
 
 # %% ../nbs/15_train.ipynb #7aee1b45
 @patch
-def translate(self:Trainer, record, condition):
+def translate(self:Trainer, record, condition, theirs):
     "The model's forward pass; what it refuses is said with the step at which it happened"
-    try: return self.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], self.config.classes))
+    try: return self.model(condition, record["exemplar"], theirs)
     except RabitError as e:
         raise RabitError(f"step {self.done + 1}: {e} (if numbers are not finite, a lower lr than {self.config.lr:g} may help; the last save is as it was)") from None
 
 # %% ../nbs/15_train.ipynb #497b75b3
 @patch
-def generator_loss(self:Trainer, record, condition)->tuple:
+def generator_loss(self:Trainer, record, condition, theirs)->tuple:
     "The generator's loss, its terms and the entropy of the match, and the picture for the judge"
     with self.autocast():
-        found = self.translate(record, condition)
-        terms = self.generator_terms(record, condition, found)
+        found = self.translate(record, condition, theirs)
+        terms = self.generator_terms(record, condition, theirs, found)
     self.candidates = found.match.weights.shape[-1]
     values = {name: value.detach() for name, value in terms.items()} | dict(entropy=found.match.entropy().mean().detach())
     return sum(self.config.weights[name] * value for name, value in terms.items()), values, found.picture.detach()
@@ -467,7 +480,7 @@ def step(self:Trainer,
     record:dict,  # a batch, on the device
 )->dict:          # name → value of every term before its weight; empty if the step was skipped
     "One step of each player; a step whose numbers are not finite, or far above what is usual, is skipped, and the fifth in a row ends the run"
-    parts = [(part, one_hot(part["labels"], self.config.classes)) for part in parts_of(record, self.config.accumulate)]
+    parts = [(part, *conditions_of(part, self.config.classes)) for part in parts_of(record, self.config.accumulate)]
     if self.judge is not None: self.judge.requires_grad_(False)
     try: values, wrong, pictures = self.update("g", self.model, parts)
     except (RuntimeError, AssertionError) as e:                                # compilers fail in many ways, but only the first time
@@ -476,7 +489,7 @@ def step(self:Trainer,
         values, wrong, pictures = self.update("g", self.model, parts)
     self.untried = []
     if not wrong and self.judge is not None:
-        judged, wrong = self.judge_step([(condition, part["picture"], picture) for (part, condition), (picture,) in zip(parts, pictures)])
+        judged, wrong = self.judge_step([(condition, part["picture"], picture) for (part, condition, _), (picture,) in zip(parts, pictures)])
         values |= judged
     if OVERFLOW not in wrong.values(): self.skipped = self.skipped + 1 if wrong else 0
     check(self.skipped < 5, f"the numbers were not finite, or far above what is usual, in 5 steps running, up to step {self.done + 1} ({'; '.join(f'{name}: {words}' for name, words in wrong.items())}): "
@@ -623,11 +636,12 @@ def log_row(
 def sample_rows(
     model:Translator,  # who paints
     record:dict,       # a few records, on the model's device
-    classes:int,       # of the condition
+    classes:int,       # channels of the condition
 )->tuple:              # rows for `save_sheet`, and the titles of their columns
     "Condition, exemplar, warped exemplar, confidence, output and target of each record"
-    found = model(one_hot(record["labels"], classes), record["exemplar"], one_hot(record["exemplar_labels"], classes))
-    columns = dict(condition=record["labels"], exemplar=record["exemplar"], warped=found.warped.float(), confidence=found.confidence.float()[:, 0],
+    condition, theirs = conditions_of(record, classes)
+    found, kind = model(condition, record["exemplar"], theirs), model.config["condition"]
+    columns = dict(condition=record["labels"] if kind == "labels" else paint_condition(condition, kind), exemplar=record["exemplar"], warped=found.warped.float(), confidence=found.confidence.float()[:, 0],
                    output=found.picture.float(), target=record["picture"])
     return [[c[i].cpu() for c in columns.values()] for i in range(len(record["labels"]))], list(columns)
 
@@ -639,8 +653,9 @@ def collapse_of(
     classes:int,       # of the condition
 )->dict:               # collapse, collapse_warp: mean over the records
     "How much output and warp resemble the exemplar, when every condition gets its neighbour's exemplar"
-    exemplar, labels = record["exemplar"].roll(1, 0), record["exemplar_labels"].roll(1, 0)
-    found = model(one_hot(record["labels"], classes), exemplar, one_hot(labels, classes))
+    condition, theirs = conditions_of(record, classes)
+    exemplar = record["exemplar"].roll(1, 0)
+    found = model(condition, exemplar, theirs.roll(1, 0))
     def mean(x): return float(identity_collapse(x.float(), resize(exemplar, x.shape[-2:]), record["picture"]).mean())
     return dict(collapse=mean(found.picture), collapse_warp=mean(found.warped))
 
@@ -652,8 +667,9 @@ def errors_of(
 )->dict:               # epe (px), pck: see `match_errors`; empty where no true position is known
     "How far the matches are from the truth"
     if not record["visible"].any(): return {}
-    found = model(one_hot(record["labels"], classes), record["exemplar"], one_hot(record["exemplar_labels"], classes))
-    errors = match_errors(found.match.argmax(record["exemplar"].shape[-2:]), record)
+    condition, theirs = conditions_of(record, classes)
+    found = model(condition, record["exemplar"], theirs)
+    errors = match_errors(found.match.argmax(record["exemplar"].shape[-2:]), {k: v for k, v in record.items() if k != "parts"})   # of whatever world: instances are not asked for
     return {name: errors[name] for name in ("epe", "pck")}
 
 def draw_samples(
@@ -860,7 +876,9 @@ def train(
         config, done = (config, None) if trainer is None else (trainer.config, trainer.done)
         source = source or make_source(config)
         check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
-        trainer = trainer or Trainer(config, device)
+        trainer, kind = trainer or Trainer(config, device), getattr(source, "condition", "labels")
+        wanted = trainer.model.config["condition"]
+        check(kind == wanted, f"the data's conditions are {kind}, and the model is built for {wanted}: model={suited(kind) or dict(condition='labels')} would fit (`preset` sets it)")
         if trainer.rank == 0: open_run(out, done)
         if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
         follow_run(trainer, source, out, progress and trainer.rank == 0, listen(out, tensorboard, live) if trainer.rank == 0 else None)

@@ -16,6 +16,7 @@ from rabit.data import _apart
 from rabit.data import _pixels
 from rabit.data import ade20k_ids
 from rabit.data import check_listed
+from rabit.data import conditions_of
 from rabit.data import find_pairs
 from rabit.data import find_splits
 from rabit.data import group_of
@@ -56,12 +57,22 @@ def fails(f, *args, **kwargs):
 
 
 def test_scenes_are_a_paired_source_that_depends_on_seed_and_index_alone():
-    scenes = SceneSource(seed=0, size=(64, 64))
-    r = scenes.batch([5, 9])
-    assert r["paired"].all() and scenes.classes == len(scenes.names)
-    assert r["picture"].shape == (2, 3, 64, 64) and int(r["labels"].max()) < scenes.classes
-    again = scenes.batch([9])
-    assert torch.equal(again["picture"][0], r["picture"][1])
+    for name, classes in (("street", 7), ("face", 2), ("figure", 35)):
+        scenes = SceneSource(name, seed=0, size=(64, 64))
+        r = scenes.batch([5, 9])
+        assert r["paired"].all() and scenes.classes == classes and int(r["labels"].max()) < len(scenes.names)
+        assert r["picture"].shape == (2, 3, 64, 64) and r["paired"].dtype == torch.bool
+        again = scenes.batch([9])
+        assert torch.equal(again["picture"][0], r["picture"][1]) and not torch.equal(SceneSource(name, seed=1).batch([9])["picture"], again["picture"])
+
+
+def test_a_record_s_own_maps_are_its_condition_and_else_its_labels():
+    for name in ("street", "face", "figure"):
+        scenes = SceneSource(name, size=(32, 48))
+        r = scenes.batch([1, 2])
+        condition, theirs = conditions_of(r, scenes.classes)
+        assert condition.shape == theirs.shape == (2, scenes.classes, 32, 48)
+        assert condition is r.get("condition") or torch.equal(condition.argmax(1), r["labels"]) and torch.equal(theirs.argmax(1), r["exemplar_labels"])
 
 
 def test_every_kind_of_picture_file_becomes_the_same_kind_of_tensor():

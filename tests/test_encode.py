@@ -94,9 +94,9 @@ def test_condition_and_exemplar_may_differ_in_size():
     for stride in (1, 2, 4, 8):
         encoder = Encoder(3, width=4, features=8, stride=stride)
         found = encoder(torch.rand(2, 3, 16, 24), torch.randn(2, 3, 32, 16), torch.rand(2, 3, 32, 16))
-        assert isinstance(found, Features) and found._fields == ("query", "key", "exemplar_labels")
+        assert isinstance(found, Features) and found._fields == ("query", "key", "parsed")
         assert found.query.shape == (2, 16, 16 // stride, 24 // stride) and found.key.shape == (2, 16, 32 // stride, 16 // stride)
-        assert found.exemplar_labels.shape == (2, 3, 32, 16)
+        assert found.parsed.shape == (2, 3, 32, 16)
 
 
 def test_without_exemplar_labels_the_parser_reads_them():
@@ -104,7 +104,20 @@ def test_without_exemplar_labels_the_parser_reads_them():
     guess = encoder(layout, picture)
     read = one_hot(encoder.parse(picture).argmax(1), 3)
     assert torch.equal(guess.key, encoder.key(picture, read)) and torch.equal(guess.query, encoder.query(layout))
-    assert torch.equal(guess.exemplar_labels, encoder.parse(picture)) and not torch.equal(guess.key, encoder.key(picture, layout))
+    assert torch.equal(guess.parsed, encoder.parse(picture)) and not torch.equal(guess.key, encoder.key(picture, layout))
+
+
+def test_conditions_that_are_no_label_maps():
+    picture, edges = torch.rand(1, 3, 16, 16), torch.rand(1, 2, 16, 16)
+    encoder = Encoder(2, 4, 8, position="coord", condition="edges")
+    guess = encoder(edges, picture)
+    assert torch.equal(guess.key, encoder.key(picture, encoder.parse(picture).sigmoid())) and guess.parsed.shape == (1, 2, 16, 16)
+    encoder = Encoder(3, 4, 8, position="none", condition="picture")
+    assert encoder.parser is None and encoder(picture, picture).parsed is None
+    assert torch.equal(encoder(picture.flip(3), picture).key, encoder.key(picture, picture))
+    try: Encoder(2, condition="edges"); message = ""
+    except ValueError as e: message = str(e)
+    assert "'edges'" in message and "'coord'" in message
 
 
 def test_a_match_teaches_both_stems_and_the_balance():

@@ -475,7 +475,7 @@ def test_photographs_and_label_maps_side_by_side(home, away):
     assert attempt("rabit_doctor", "flat") == "accepted" and list(find_pairs("flat")) == ["a"]
 
 
-@pytest.mark.parametrize("name, options", [("rabit_translate", ["--size", "--weights", "--device", "--exemplar-labels", "-o"]),
+@pytest.mark.parametrize("name, options", [("rabit_translate", ["--size", "--weights", "--device", "--exemplar-condition", "-o"]),
                                            ("rabit_eval", ["--count", "--seed", "--data", "--split", "--exemplars", "--weights", "--device"]),
                                            ("rabit_train", ["--classes", "--size", "--lr", "--self-share", "--save-every", "--weight", "--model", "--system", "--preset", "--vgg", "--resume", "--data", "--split", "--seed"])])
 def test_options(home, away, name, options):

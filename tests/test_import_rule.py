@@ -8,12 +8,21 @@ ROOT = Path(__file__).resolve().parent.parent
 DRAWING = {"matplotlib", "ipywidgets"}
 
 
+def place(file):
+    "Number and letter of a notebook: 11 < 11a < 12."
+    number, letter = re.fullmatch(r"(\d+)([a-z]?)", file.split("_")[0]).groups()
+    return int(number), letter
+
+
+def said(place): return f"{place[0]:02d}{place[1]}"
+
+
 def numbers(nbs):
-    "Module -> number of the notebook that exports it."
+    "Module -> number and letter of the notebook that exports it."
     found = {}
     for path in sorted(nbs.rglob("[0-9]*_*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if name := re.search(r"^#\s*\|\s*default_exp\s+(\S+)", "".join(cell["source"]), re.M): found[name[1]] = int(path.name.split("_")[0])
+            if name := re.search(r"^#\s*\|\s*default_exp\s+(\S+)", "".join(cell["source"]), re.M): found[name[1]] = place(path.name)
     return found
 
 
@@ -41,7 +50,7 @@ def broken_rules(module, source, order):
         if parts[0] != "rabit" or name == "rabit.__version__": continue
         other = next((o for n in (3, 2) if (o := ".".join(parts[1:n])) in order), None)
         if other is None: bad.append(f"{module}: imports {name}, which is no exported module")
-        elif order[other] >= order[module]: bad.append(f"{module} ({order[module]:02d}): imports {other} ({order[other]:02d}), which does not come before it")
+        elif order[other] >= order[module]: bad.append(f"{module} ({said(order[module])}): imports {other} ({said(order[other])}), which does not come before it")
         elif module.startswith("baselines.") and other.startswith("baselines."): bad.append(f"{module}: imports {other}; baselines stand alone")
     return bad
 
@@ -59,29 +68,39 @@ def test_packages_import_nothing():
         assert not imported(ast.parse(path.read_text(encoding="utf-8")), "x"), f"{path} imports something"
 
 
-ORDER = {"core": 0, "show": 1, "topk": 4, "ranking": 5, "baselines.dynast": 22, "baselines.matebit": 23, "zoo": 30}
+ORDER = {"core": (0, ""), "show": (1, ""), "topk": (4, ""), "ranking": (5, ""), "losses": (11, ""), "conditions": (11, "a"), "data": (12, ""), "sets": (12, "a"), "model": (13, ""),
+         "baselines.dynast": (22, ""), "baselines.matebit": (23, ""), "zoo": (30, "")}
 
 
-@pytest.mark.parametrize("module, source, said", [
+@pytest.mark.parametrize("module, source, words", [
     ("topk", "from rabit.ranking import rank_blocks", "imports ranking (05)"),
     ("topk", "from .ranking import rank_blocks", "imports ranking (05)"),
     ("topk", "def f():\n    import rabit.zoo", "imports zoo (30)"),
     ("topk", "from . import ranking", "imports ranking (05)"),
     ("topk", "from rabit.topk import x", "does not come before it"),
     ("topk", "from rabit.nowhere import x", "no exported module"),
+    ("losses", "from .conditions import canny", "losses (11): imports conditions (11a)"),
+    ("conditions", "from .data import read_picture", "conditions (11a): imports data (12)"),
+    ("data", "from .sets import open_set", "data (12): imports sets (12a)"),
     ("lost", "import torch", "no numbered notebook"),
     ("topk", "import matplotlib.pyplot as plt", "whose home is show"),
     ("topk", "def f():\n    from ipywidgets import interact", "whose home is show"),
     ("topk", "try:\n    import torchvision.models\nexcept ImportError: pass", "torchvision at module level"),
     ("baselines.matebit", "from ..baselines.dynast import x", "stand alone"),
 ])
-def test_checker_sees_a_bad_module(module, source, said):
+def test_checker_sees_a_bad_module(module, source, words):
     bad = broken_rules(module, source, ORDER)
-    assert len(bad) == 1 and said in bad[0], bad
+    assert len(bad) == 1 and words in bad[0], bad
 
 
 def test_checker_passes_a_good_module():
     good = "import torch\nfrom . import __version__\nfrom .core import check\nfrom rabit.topk import soft_topk\ndef f():\n    import torchvision\n"
     assert broken_rules("ranking", good, ORDER) == []
+    assert broken_rules("conditions", "from .losses import x", ORDER) == broken_rules("data", "from .conditions import x", ORDER) == broken_rules("model", "from .sets import x", ORDER) == []
     assert broken_rules("show", "import matplotlib.pyplot as plt\nfrom .core import check", ORDER) == []
     assert broken_rules("baselines.dynast", "from ..topk import soft_topk", ORDER) == []
+
+
+def test_a_letter_comes_after_its_number():
+    assert place("11_losses.ipynb") < place("11a_conditions.ipynb") < place("11b_more.ipynb") < place("12_data.ipynb") < place("100_last.ipynb")
+    assert said(place("04_topk.ipynb")) == "04" and said(place("11a_conditions.ipynb")) == "11a"

@@ -129,6 +129,9 @@ def test_the_parser_s_loss_counts_known_pixels_only():
     counts = torch.tensor([True, False, True])
     torch.testing.assert_close(feature_matching([ys], [xs], None, counts), feature_matching([ys[counts]], [xs[counts]]))
     assert feature_matching([ys], [xs], None, ~(counts | True)) == 0
+    maps = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(parse_loss(maps.logit(), maps), -(maps * maps.log() + (1 - maps) * (1 - maps).log()).mean())   # nothing is cheaper than the truth
+    assert parse_loss(maps.logit() + .3, maps) > parse_loss(maps.logit(), maps)
 
 
 def test_the_hinge_by_hand():

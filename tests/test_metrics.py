@@ -207,7 +207,9 @@ def test_a_translator_that_knows_the_answer_scores_as_the_truth():
             there = class_present(r)[:, None].float()
             return SimpleNamespace(picture=r["picture"], warped=match.warp(exemplar), confidence=there, match=match)
 
-    scenes = SceneSource(size=(32, 32))
-    found = evaluate(Knows(scenes, 70), scenes, count=6, batch=4, start=70, progress=False, baselines=False, name="oracle")["oracle"]
-    assert found["l1"] == 0 and found["ssim"] > .999 and found["collapse"] < 1e-4 and found["pck"] == 1 and found["epe"] < .75
-    assert found["confidence_auc"] == 1 or math.isnan(found["confidence_auc"])
+    for name in ("street", "face", "figure"):
+        scenes = SceneSource(name, size=(32, 32))
+        found = evaluate(Knows(scenes, 70), scenes, count=6, batch=4, start=70, progress=False, baselines=False, name="oracle")["oracle"]
+        assert found["l1"] == 0 and found["ssim"] > .999 and found["collapse"] < 1e-4 and found["pck"] == 1 and found["epe"] < .75
+        assert found["confidence_auc"] == 1 or math.isnan(found["confidence_auc"])
+        assert list(found["per_class"]) == list(scenes.names)

@@ -8,6 +8,8 @@ from rabit.core import crop_to
 from rabit.core import one_hot
 from rabit.core import seed_all
 from rabit.core import to_pil
+from rabit.data import SceneSource
+from rabit.data import conditions_of
 from rabit.data import read_labels
 from rabit.data import read_picture
 from rabit.model import BilevelMatcher
@@ -134,7 +136,7 @@ def test_the_parser_stands_in_for_exemplar_labels():
     condition, exemplar, exemplar_condition = conditions(record)
     with torch.no_grad():
         told, read = model(condition, exemplar, exemplar_condition), model(condition, exemplar)
-        parsed = one_hot(read.exemplar_labels.argmax(1), len(STREET_CLASSES))
+        parsed = one_hot(read.parsed.argmax(1), len(STREET_CLASSES))
         assert torch.equal(model(condition, exemplar, parsed).picture, read.picture)
     assert not torch.equal(told.picture, read.picture)
 
@@ -165,7 +167,30 @@ def test_edit_keeps_unchanged_pixels_exactly():
 def test_edit_refuses_label_maps_of_another_size():
     record = street_pairs([6], seed=0, size=(64, 64))
     labels = record["labels"][0]
-    assert fails(lambda: tiny().edit(record["picture"], labels, labels[:, :60]), "picture of 64×64", "edited_labels of 60×64")
+    assert fails(lambda: tiny().edit(record["picture"], labels, labels[:, :60]), "picture of 64×64", "edited of 60×64")
+
+
+def test_every_kind_of_condition_is_translated_and_edited():
+    for name in ("face", "figure"):
+        scenes = SceneSource(name, size=(40, 48))
+        record, model = scenes.batch([3]), tiny(classes=scenes.classes, condition=scenes.condition, position="coord").eval()
+        condition, theirs = conditions_of(record, scenes.classes)
+        painted = model.translate(condition, record["exemplar"], theirs)
+        assert painted.size == (48, 40) and model.translate(condition, record["exemplar"]).size == (48, 40)
+        with TemporaryDirectory() as tmp:
+            model.save_pretrained(tmp)
+            assert Translator.from_pretrained(tmp).translate(condition, record["exemplar"], theirs).tobytes() == painted.tobytes()
+        moved = condition.clone()
+        moved[..., :20] = condition[..., :20].flip(3)
+        edited = np.asarray(model.edit(record["picture"], condition, moved))
+        same = ((condition - moved).abs().amax(1)[0] < 1 / 255).numpy()
+        assert .1 < same.mean() < 1 and (edited[same] == np.asarray(to_pil(record["picture"]))[same]).all()
+    drawing = Image.fromarray((SceneSource("face", size=(80, 96)).batch([3])["condition"][0, 0] * 255).byte().numpy())
+    edges = tiny(classes=2, condition="edges", position="coord").eval()
+    assert edges.translate(drawing, record["exemplar"]).size == (96, 80)
+    assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
+    assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
+    assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")
 
 
 def test_a_killed_write_leaves_the_old_file_whole():

@@ -23,6 +23,7 @@ from rabit.scenes import street_style
 from rabit.scenes import truth
 from rabit.scenes import uniform
 from rabit.scenes import world
+from rabit.scenes import worlds
 
 
 def test_parts_belong_to_classes_and_three_classes_have_several_parts():
@@ -122,7 +123,8 @@ def test_an_empty_list_of_samples_is_refused_with_a_message_that_says_so():
 
 
 def test_a_world_is_found_by_its_name_and_an_unknown_one_is_refused_with_the_names_of_all():
-    assert world("street") is STREET and STREET.condition is None
+    assert world("street") is STREET and STREET.condition is None and worlds()[0] == "street"
+    assert all(world(name).name == name for name in worlds())
     from rabit.core import RabitError
     for wrong in ("moon", "", "street.", "core"):
         try: world(wrong)

@@ -14,6 +14,7 @@ from rabit.show import draw_once
 from rabit.show import explore
 from rabit.show import label_legend
 from rabit.show import make_knobs
+from rabit.show import make_panel
 from rabit.show import panels
 from rabit.show import save_sheet
 from rabit.show import show_arrows
@@ -245,6 +246,19 @@ def test_a_moved_knob_draws_again_and_an_error_is_told():
     assert len(shown) == 1 and told[-1].startswith("ZeroDivisionError")
     knobs["k"].value = 1
     assert len(shown) == 2 and told[-1] == ""
+
+
+def test_a_button_acts_and_its_error_is_told():
+    done = []
+    panel, complain = make_panel([ipywidgets.IntSlider()], {"go": lambda: done.append(1), "<fail>": lambda: [][0]})
+    go, fail = panel.children[1].children
+    fail.click()
+    assert "IndexError" in panel.children[-1].value and not done
+    go.click()
+    assert done == [1] and panel.children[-1].value == ""
+    complain("a < b")
+    assert "a &lt; b" in panel.children[-1].value
+    assert len(make_panel([ipywidgets.IntSlider()])[0].children) == 2              # no buttons, no empty row
 
 
 def test_explore_draws_once_plainly_and_again_for_each_change():

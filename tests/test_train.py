@@ -11,8 +11,8 @@ from PIL import Image
 from contextlib import redirect_stderr
 from pathlib import Path
 from rabit.core import RabitError
-from rabit.core import one_hot
 from rabit.core import pixel_grid
+from rabit.data import conditions_of
 from rabit.model import Translation
 from rabit.model import Translator
 from rabit.train import BAR
@@ -114,8 +114,8 @@ def test_terms_with_weight_zero_are_not_computed_and_unpaired_records_teach_no_p
     record = make_source(small()).batch(range(2))
     everything = Trainer(small(size=(32, 32), vgg_width=4, weights=dict.fromkeys(PAPER_WEIGHTS, 1.)), torch.device("cpu"))
     def terms_of(trainer, record):
-        condition = one_hot(record["labels"], 7)
-        return trainer.generator_terms(record, condition, trainer.model(condition, record["exemplar"], one_hot(record["exemplar_labels"], 7)))
+        condition, theirs = conditions_of(record, 7)
+        return trainer.generator_terms(record, condition, theirs, trainer.model(condition, record["exemplar"], theirs))
     terms = terms_of(everything, record)
     assert terms.keys() == PAPER_WEIGHTS.keys() - {"own"} and all(v.isfinite() and v.ndim == 0 for v in terms.values())
     assert terms_of(Trainer(small(weights=dict.fromkeys(PAPER_WEIGHTS, 0.) | dict(warp=1.)), torch.device("cpu")), record).keys() == {"warp"}
@@ -130,10 +130,10 @@ def test_each_player_moves_only_itself_and_the_average_follows():
     def moved(before, after): return {name for name in before if any(not torch.equal(a, b) for a, b in zip(before[name], after[name]))}
     duel = Trainer(small(), torch.device("cpu"))
     record = make_source(small()).batch(range(2))
-    condition = one_hot(record["labels"], 7)
+    condition, theirs = conditions_of(record, 7)
     stages = [weights_of(duel)]
     duel.judge.requires_grad_(False)
-    values, wrong, ((picture,),) = duel.update("g", duel.model, [(record, condition)]); stages.append(weights_of(duel))
+    values, wrong, ((picture,),) = duel.update("g", duel.model, [(record, condition, theirs)]); stages.append(weights_of(duel))
     assert values["gradient"] > 0 and not wrong and not picture.requires_grad
     duel.judge_step([(condition, record["picture"], picture)]); stages.append(weights_of(duel))
     duel.follow(); stages.append(weights_of(duel))
@@ -411,6 +411,23 @@ def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_
         try: train(small(), out, device="cpu", progress=False)
         except RabitError as e: assert "holds a run already" in str(e) and (out / "state.safetensors").read_bytes() == before
         else: raise AssertionError("a run was overwritten")
+
+
+def test_every_world_trains_through_the_same_loop():
+    for data, kind in (("street", "labels"), ("face", "edges"), ("figure", "joints")):
+        config = preset("tiny", data=data, size=(32, 32), steps=2, log_every=1, sample_every=2, save_every=2, model=dict(width=4, features=8))
+        with TemporaryDirectory() as folder:
+            model = train(config, folder, device="cpu", progress=False)
+            log = read_log(folder)
+            assert model.config["condition"] == kind and all(row["match"] > 0 and row["parse"] > 0 for row in log[:2]) and log[-1]["epe"] > 0
+            assert ("mask" in log[0]) == (kind == "labels") and (Path(folder) / "samples" / "000002.png").exists()
+            assert Translator.from_pretrained(folder).config == model.config
+            try: train(None, folder, steps=3, device="cpu", progress=False, source=make_source(preset("tiny", size=(32, 32))))
+            except RabitError as e: assert kind != "labels" and ("7 classes" in str(e)) and str(config.classes) in str(e)
+            else: assert kind == "labels"
+    try: train(TrainConfig(data="figure", classes=35, steps=1), "never", device="cpu"); said = ""
+    except RabitError as e: said = str(e)
+    assert "joints" in said and "labels" in said and "'coord'" in said and not Path("never").exists()
 
 
 def test_an_interrupted_and_resumed_run_equals_one_that_never_stopped():

@@ -1,5 +1,7 @@
 # Generated from nbs/worlds/40_face.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import torch
+from rabit.conditions import edge_distance
+from rabit.conditions import part_edges
 from rabit.scenes import Style
 from rabit.scenes import pairs
 from rabit.worlds.face import FACE
@@ -7,12 +9,10 @@ from rabit.worlds.face import FACE_CLASSES
 from rabit.worlds.face import FACE_PARTS
 from rabit.worlds.face import FACE_PART_CLASS
 from rabit.worlds.face import card
-from rabit.worlds.face import edge_distance
 from rabit.worlds.face import face_layout
 from rabit.worlds.face import face_numbers
 from rabit.worlds.face import face_style
 from rabit.worlds.face import head_frame
-from rabit.worlds.face import part_edges
 
 
 def test_the_corners_of_a_card_come_back_as_one_and_zero():
@@ -57,32 +57,6 @@ def test_styles_ignore_the_layout_and_one_person_has_one_skin():
     assert all(style.colour[:, i].equal(style.colour[:, skin[0]]) for i in skin)
     two_colours = (style.colour[:, 14, 1] != style.colour[:, 15, 1]).any(1).float().mean()
     assert .05 < two_colours < .5 and (style.colour[0] - style.colour[1]).abs().mean() > .05
-
-
-def test_an_edge_is_one_pixel_wide_and_lies_where_a_new_part_begins():
-    parts = torch.tensor([[[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 1, 1]]])
-    assert part_edges(parts).int().tolist() == [[[0, 0, 1, 0], [0, 0, 1, 0], [1, 1, 1, 0]]]
-
-
-def test_distances_to_edges_are_those_of_scipy():
-    import pytest
-    ndimage = pytest.importorskip("scipy.ndimage")
-    generator = torch.Generator().manual_seed(0)
-    for size, share in (((1, 7), .3), ((33, 47), .01), ((64, 64), .1), ((70, 20), .002)):
-        edges = torch.rand(5, *size, generator=generator) < share
-        edges[:, 0, size[1] // 2] = True
-        wanted = torch.stack([torch.from_numpy(ndimage.distance_transform_edt(~e.numpy())) for e in edges])
-        torch.testing.assert_close(edge_distance(edges).double(), wanted, atol=1e-5, rtol=0)
-
-
-def test_distances_to_edges_do_not_depend_on_the_batch_and_refuse_what_is_no_edge_map():
-    edges = torch.rand(6, 20, 30, generator=torch.Generator().manual_seed(1)) < .02
-    assert torch.cat([edge_distance(e[None]) for e in edges]).equal(edge_distance(edges))
-    from rabit.core import RabitError
-    for wrong in (edges[0], edges.float()):
-        try: edge_distance(wrong)
-        except RabitError as error: assert "bool map (b, h, w)" in str(error)
-        else: assert False, wrong.shape
 
 
 def test_every_part_has_a_class_and_brows_eyes_ears_and_lids_come_in_twos():

@@ -1,6 +1,7 @@
 # Generated from nbs/worlds/41_figure.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import torch
-from rabit.core import RabitError
+from rabit.conditions import JOINTS
+from rabit.conditions import joints_condition
 from rabit.scenes import Layout
 from rabit.scenes import Style
 from rabit.scenes import find_parts
@@ -15,15 +16,12 @@ from rabit.scenes import world
 from rabit.worlds.figure import FIGURE
 from rabit.worlds.figure import FIGURE_CLASSES
 from rabit.worlds.figure import FIGURE_PARTS
-from rabit.worlds.figure import JOINTS
-from rabit.worlds.figure import LIMBS
 from rabit.worlds.figure import bone
 from rabit.worlds.figure import figure_body
 from rabit.worlds.figure import figure_joints
 from rabit.worlds.figure import figure_layout
 from rabit.worlds.figure import figure_pose
 from rabit.worlds.figure import figure_style
-from rabit.worlds.figure import joints_condition
 
 
 def test_a_bone_starts_at_zero_ends_at_one_and_its_hand_mirrors_it():
@@ -81,27 +79,6 @@ def test_both_sleeves_are_of_one_cloth_with_the_chest_and_some_wear_one_cloth_al
         assert style.colour[:, index(part)].equal(style.colour[:, index("chest")]) and style.number[:, index(part)].equal(style.number[:, index("chest")])
     same = (style.colour[:, index("skirt")] == style.colour[:, index("chest")]).flatten(1).all(1).float().mean()
     assert .1 < same < .3 and isinstance(style, Style)
-
-
-def test_a_joint_peaks_at_its_pixel_and_a_hidden_one_leaves_its_channel_and_its_limbs_empty():
-    joints = torch.zeros(2, 18, 3)
-    joints[:, :, 0], joints[:, :, 1], joints[:, :, 2] = torch.arange(18.) * 3 + 2, torch.arange(18.) % 7 * 5 + 3, 1
-    joints[1, 3, 2] = 0                                                        # the second person's right elbow
-    condition = joints_condition(joints, (48, 64))
-    assert condition.shape == (2, len(JOINTS) + len(LIMBS), 48, 64) == (2, 35, 48, 64)
-    for k in range(18): assert condition[0, k].argmax() == joints[0, k, 1] * 64 + joints[0, k, 0] and condition[0, k].max() == 1
-    s = .025 * 48
-    torch.testing.assert_close(condition[0, 5, 28, 17 + 1], torch.exp(torch.tensor(-1 / (2 * s * s))), atol=1e-5, rtol=0)  # joint 5 is at (17, 28)
-    assert [k for k in range(35) if not condition[1, k].any()] == [3, 18 + 2, 18 + 3]
-    middle = (joints[0, 6] + joints[0, 7]) / 2                                 # halfway between left elbow and left wrist
-    assert condition[0, 18 + 5, int(middle[1]), int(middle[0])] > .7 and LIMBS[5] == (6, 7)
-
-
-def test_key_points_of_the_wrong_shape_are_refused_with_their_shape():
-    for wrong in (torch.zeros(18, 3), torch.zeros(1, 17, 3)):
-        try: joints_condition(wrong, (64, 64))
-        except RabitError as error: assert str(tuple(wrong.shape)) in str(error)
-        else: assert False, wrong.shape
 
 
 def test_left_and_right_follow_the_person_and_hidden_joints_follow_the_turn():

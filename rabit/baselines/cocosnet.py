@@ -55,6 +55,7 @@ def cocosnet(
     position:str="none",      # "none" (the paper's), "coord" or "semantic"
     frame:str="box",          # of the semantic position: "box" or "centroid"
     confidence:str="none",    # "none" (the paper's: condition and warped exemplar side by side), or RABIT's fusion, "single" or "multi"
+    condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
 )->Translator:
     "CoCosNet, untrained (Zhang et al., CVPR 2020)"

@@ -292,6 +292,7 @@ def dynast(
     position:str="none",  # "none", "coord" or "semantic"
     frame:str="box",      # of the semantic position: "box" or "centroid"
     confidence:str="multi",  # "multi", "single" or "none"
+    condition:str="labels",  # its kind, see `rabit`
     names:list|None=None,    # names of the classes
 )->Translator:
     "DynaST, untrained (Liu et al., ECCV 2022)"

@@ -339,6 +339,7 @@ def matebit(
     position:str="coord",     # "semantic", "coord" or "none"
     frame:str="box",          # of the semantic position: "box" or "centroid"
     confidence:str="single",  # how the mass of a row is used: "single", "multi" or "none" (see `MATBlock`)
+    condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
 )->Translator:
     "MATEBIT, untrained (Jiang et al., CVPR 2023)"

@@ -336,6 +336,7 @@ def patchmatch(
     position:str="none",      # "semantic", "coord" or "none"
     frame:str="box",          # of the semantic position: "box" or "centroid"
     confidence:str="multi",   # "multi", "single" or "none"
+    condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
 )->Translator:
     "CoCosNet v2, untrained (Zhou et al., CVPR 2021)"

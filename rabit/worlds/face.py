@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['Frame', 'FACE_CLASSES', 'FACE_PARTS', 'FACE_PART_CLASS', 'FACE_THINGS', 'Pose', 'Look', 'Hair', 'FACE', 'WORLD',
-           'head_frame', 'card', 'face_numbers', 'arrange', 'face_layout', 'face_style', 'part_edges', 'edge_distance',
-           'face_edges']
+           'head_frame', 'card', 'face_numbers', 'arrange', 'face_layout', 'face_style', 'face_edges']
 
 # %% ../../nbs/worlds/40_face.ipynb #e0bbf37a
 from collections import namedtuple
@@ -13,7 +12,7 @@ from collections import namedtuple
 import torch
 from torch import Tensor
 
-from ..core import check, room
+from ..conditions import edges_condition, part_edges
 from ..scenes import FAR, Layout, Style, World, cell, draws, extent_of, fraction, matrix_of, noise, uniform, without
 
 # %% ../../nbs/worlds/40_face.ipynb #3ecb55e9
@@ -408,38 +407,13 @@ _shaders = (_shade_wall, _shade_long, _shade_curls, _shade_neck, _shade_cloth, _
             _shade_mouth, _shade_lip, _shade_lip, _shade_nose, _shade_eye, _shade_eye, _shade_lid, _shade_lid, _shade_brow, _shade_brow,
             _shade_straight, _shade_swept, _shade_rims, _shade_shades, _shade_knit, _shade_brim)
 
-# %% ../../nbs/worlds/40_face.ipynb #55ffa25e
-def part_edges(parts:Tensor # (b, h, w) integers
-              ) -> Tensor: # (b, h, w) bool
-    "Pixels that show another part than the pixel to their left or above them: lines one pixel wide."
-    edges = torch.zeros_like(parts, dtype=torch.bool)
-    edges[:, :, 1:] |= parts[:, :, 1:] != parts[:, :, :-1]
-    edges[:, 1:] |= parts[:, 1:] != parts[:, :-1]
-    return edges
-
-# %% ../../nbs/worlds/40_face.ipynb #4f09f3d0
-def edge_distance(edges:Tensor # (b, h, w) bool
-                 ) -> Tensor: # (b, h, w) float, in pixels; infinite where a map has no edge
-    "Exact Euclidean distance of every pixel to the nearest edge: first along columns, then the best of each row."
-    check(edges.ndim == 3 and edges.dtype == torch.bool, f"edge_distance: a bool map (b, h, w) is needed, got {edges.dtype} of shape {tuple(edges.shape)}")
-    b, h, w = edges.shape
-    y, x = (torch.arange(float(n), device=edges.device) for n in (h, w))
-    y = y[:, None].expand(b, h, w)
-    above, below = y.masked_fill(~edges, -torch.inf).cummax(1).values, y.masked_fill(~edges, torch.inf).flip(1).cummin(1).values.flip(1)
-    column = torch.minimum(y - above, below - y).square().flatten(0, 1)  # (b h, w), squared distance to the nearest edge of the column
-    apart = (x[:, None] - x).square()
-    lines = max(room(edges.device) // (w * w), 1)
-    return torch.cat([(some[:, None] + apart).amin(2) for some in column.split(lines)]).sqrt().view(b, h, w)
-
 # %% ../../nbs/worlds/40_face.ipynb #c8d53380
 def face_edges(labels:Tensor, # (b, h, w); not used
                parts:Tensor, # (b, h, w) integers
                layout:Layout=None, # not used
               ) -> Tensor: # (b, 2, h, w): edges, 0 or 1; distance to the nearest in halves of the longer side, at most 1
     "The condition of the face world."
-    edges = part_edges(parts)
-    distance = (edge_distance(edges) * (2 / max(parts.shape[1:]))).clamp(max=1)
-    return torch.stack([edges.float(), distance], 1)
+    return edges_condition(part_edges(parts))
 
 # %% ../../nbs/worlds/40_face.ipynb #28714ede
 FACE = WORLD = World("face", FACE_CLASSES, FACE_PARTS, FACE_PART_CLASS, FACE_THINGS, face_layout, face_style, _inside, _shaders, face_edges, "edges")
