@@ -7,7 +7,7 @@ __all__ = ['CONDITIONS', 'JOINTS', 'LIMBS', 'part_edges', 'edge_distance', 'edge
            'joints_condition', 'mirror_joints', 'fit_edges', 'fit_condition', 'check_kind', 'paint_condition',
            'read_edges', 'read_joints', 'read_condition']
 
-# %% ../nbs/11a_conditions.ipynb #6d058244
+# %% ../nbs/11a_conditions.ipynb #34868a46
 import io, json, math
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .core import RabitError, check, check_map, check_picture, check_size, resize, room
+from .core import RabitError, check, check_map, check_picture, check_size, resize, room, to_pil
 
 # %% ../nbs/11a_conditions.ipynb #56107ad5
 CONDITIONS = dict(labels=None, edges=2, joints=35, picture=3)  # kind -> channels; labels have as many as there are classes
@@ -53,19 +53,19 @@ def edges_condition(edges:Tensor, # (b, h, w) bool
     distance = (edge_distance(edges) * (2 / max(edges.shape[1:]))).clamp(max=1)
     return torch.stack([edges.float(), distance], 1)
 
-# %% ../nbs/11a_conditions.ipynb #0048bfb0
+# %% ../nbs/11a_conditions.ipynb #068c42f6
 def canny(picture:Tensor, # (b, 3, h, w) in [-1, 1]
           sigma:float=1., # of the Gaussian that smooths before the slope is taken, in pixels
-          low:float=.1, # slopes below this are no edge; grey values run from 0 to 1
+          low:float=.1, # slopes below this are no edge, in grey values from 0 to 1
           high:float=.2, # slopes above this are one; those between, if they touch one
          ) -> Tensor: # (b, h, w) bool
-    "Edges of photographs by scikit-image's Canny (extra `edges`), on the grey values of the picture."
+    "Edges of photographs by scikit-image's Canny (extra `edges`), on 8-bit grey values, with the defaults of the papers' data."
     check_picture(picture)
     check(sigma >= 0 and 0 <= low <= high <= 1, f"canny: sigma={sigma}, low={low}, high={high} do not fit; sigma of 0 or more, and 0 <= low <= high <= 1, are needed")
     try: from skimage.feature import canny as find
     except ImportError: raise RabitError("edges of photographs need scikit-image, which is not installed: pip install 'rabit[edges]'") from None
-    grey = (picture.detach().float().cpu() * torch.tensor([.299, .587, .114]).view(3, 1, 1)).sum(1).add(1).div(2).clamp(0, 1).double().numpy()
-    return torch.from_numpy(np.stack([find(g, sigma, low, high) for g in grey])).to(picture.device)
+    greys = (np.asarray(to_pil(p).convert("L")) for p in picture.detach().cpu())  # bytes, as the papers' data: no ties broken by rounding
+    return torch.from_numpy(np.stack([find(g, sigma, low * 255, high * 255) for g in greys])).to(picture.device)
 
 # %% ../nbs/11a_conditions.ipynb #e5f620f6
 def picture_edges(picture:Tensor, # (b, 3, h, w) in [-1, 1]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Translation', 'BilevelMatcher', 'Translator', 'trunk', 'rabit', 'same_area', 'check_place', 'write_whole',
            'shipped_weights', 'find_weights', 'read_json', 'read_weights', 'find_builder', 'systems', 'system_builder',
-           'suits', 'build', 'check_weights', 'load_whole']
+           'suits', 'build', 'check_weights', 'load_whole', 'full_places', 'labels_at']
 
 # %% ../nbs/13_model.ipynb #fe477eb3
 import inspect, json, math, os
@@ -30,6 +30,7 @@ from .generate import Decoder
 from .inject import Injector
 from .match import Match
 from .ranking import bilevel_match
+from .scenes import sample_at
 
 # %% ../nbs/13_model.ipynb #3d4c7661
 class Translation(NamedTuple):
@@ -213,17 +214,20 @@ def _evaluating(model):
 
 # %% ../nbs/13_model.ipynb #b69fae29
 @patch
-def _paint(self:Translator, condition, exemplar, exemplar_condition, size):    # → (1, 3, h, w) of the condition's size, on the CPU
-    "One pass at the working sizes"
+def _paint(self:Translator, condition, exemplar, exemplar_condition, size, detail):    # → (1, 3, h, w) of the condition's size, on the CPU
+    "One pass at the working sizes, and what they could not hold"
     check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192, f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
     full, known = condition.shape[-2:], tuple(size or self.config["size"])
     work, look = tuple(size or same_area(full, known)), same_area(exemplar.shape[-2:], known)
-    condition, exemplar = self._fit(condition, work).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
-    if exemplar_condition is not None: exemplar_condition = self._fit(exemplar_condition, look).to(self.device)
+    small = self._fit(condition, work).to(self.device), resize(exemplar, look).clamp(-1, 1).to(self.device)
+    theirs = None if exemplar_condition is None else self._fit(exemplar_condition, look).to(self.device)
     with _evaluating(self):
-        try: found = self(condition, exemplar, exemplar_condition)
+        try: found = self(*small, theirs)
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
-    return resize(found.picture, full).clamp(-1, 1).cpu()
+        picture = resize(found.picture, full)
+        if detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look))):
+            picture = picture + self._detail(found, condition, exemplar, exemplar_condition, work, look)
+    return picture.clamp(-1, 1).cpu()
 
 # %% ../nbs/13_model.ipynb #8c307b25
 @patch
@@ -232,6 +236,7 @@ def translate(self:Translator,
     exemplar,   # picture of any size: a path, a PIL image, a tensor (1, 3, H, W) in [-1, 1]
     exemplar_condition=None,  # the exemplar's own, of its size, as `condition`; None: the model reads it from the picture
     size:tuple|None=None,     # (h, w) to work at; None: the area that the model was trained on, in the condition's shape
+    detail:bool=True,         # where the output is larger than that: fetch from the exemplar what the smaller size could not hold
 )->Image.Image:               # as large as the condition; joints from a file have no size, and the output is as large as the exemplar
     "One picture with the condition's layout and the exemplar's look"
     exemplar = _picture(exemplar, "exemplar")
@@ -239,7 +244,7 @@ def translate(self:Translator,
     if exemplar_condition is not None:
         exemplar_condition = self._condition(exemplar_condition, "exemplar_condition", exemplar.shape[-2:])
         _check_sizes(exemplar=exemplar, exemplar_condition=exemplar_condition)
-    return to_pil(self._paint(condition, exemplar, exemplar_condition, size))
+    return to_pil(self._paint(condition, exemplar, exemplar_condition, size, detail))
 
 # %% ../nbs/13_model.ipynb #82579543
 def _check_sizes(**maps):
@@ -255,13 +260,14 @@ def edit(self:Translator,
     edited,         # the condition that is wanted, of the same size
     size:tuple|None=None,  # (h, w) to work at, as in `translate`
     keep:bool=True,        # take pixels whose condition is unchanged from the original?
+    detail:bool=True,      # as in `translate`
 )->Image.Image:            # as large as the original
     "Repaint a picture after a change of its condition, with the picture itself as the exemplar"
     picture = _picture(picture, "picture")
     before, after = (self._condition(x, name, picture.shape[-2:]) for x, name in ((condition, "condition"), (edited, "edited")))
     _check_sizes(picture=picture, condition=before, edited=after)
     check(before.ndim == after.ndim, f"condition of {tuple(before.shape)} and edited of {tuple(after.shape)} cannot be compared; two label maps or two maps are needed")
-    painted = self._paint(after, picture, before, size)
+    painted = self._paint(after, picture, before, size, detail)
     same = before == after if before.ndim == 3 else (before - after).abs().amax(1) < 1 / 255
     return to_pil(torch.where(same[:, None].cpu() & keep, picture.cpu(), painted))
 
@@ -464,3 +470,44 @@ def from_pretrained(cls:Translator,
     model = build(config)
     load_whole(model, weights, folder / "model.safetensors")
     return model.to(device).eval()
+
+# %% ../nbs/13_model.ipynb #ad553182
+def full_places(
+    match:Match,    # of a pass at working sizes
+    work:tuple,     # ((h, w), (H, W)): the working sizes of condition and exemplar, before padding
+    full:tuple,     # ((h, w), (H, W)): their own sizes
+    multiple:int=8, # of the padded sides
+)->Tensor:          # (b, 2, h, w): x, y in pixels of the full exemplar
+    "Where each pixel of the full output lies in the full exemplar: beside its token's best match, as far as it lies beside its token"
+    padded = [[-(-n // multiple) * multiple for n in size] for size in work]
+    best = match.argmax().float()
+    t = [(torch.arange(f, device=best.device) + .5) * w / f * n / p - .5 for f, w, n, p in zip(full[0], work[0], match.query_size, padded[0])]
+    near = [x.round().long().clamp(0, n - 1) for x, n in zip(t, match.query_size)]
+    y, x = (a - k for a, k in zip(t, near))
+    token = best[:, :, near[0][:, None], near[1]] + torch.stack(torch.broadcast_tensors(x, y[:, None]))
+    side = torch.tensor([p / n * f / w for p, n, f, w in zip(padded[1], match.key_size, full[1], work[1])], device=best.device)
+    return (token + .5) * side.flip(0).view(2, 1, 1) - .5
+
+# %% ../nbs/13_model.ipynb #ef73ebd4
+def labels_at(
+    labels:Tensor,  # (b, H, W)
+    place:Tensor,   # (b, 2, h, w): x, y in pixels
+)->Tensor:          # (b, h, w)
+    "Labels at the nearest pixels; outside, those of the nearest edge"
+    H, W = labels.shape[-2:]
+    x, y = (place[:, i].round().long().clamp(0, n - 1) for i, n in ((0, W), (1, H)))
+    return labels.flatten(1).gather(1, (y * W + x).flatten(1)).view_as(x)
+
+@patch
+def _detail(self:Translator, found, condition, exemplar, exemplar_condition, work, look):    # → (1, 3, h, w) of the condition's size
+    "What the exemplar shows, where the match can be trusted, and the working size could not hold"
+    full, whole = condition.shape[-2:], exemplar.shape[-2:]
+    place = full_places(found.match, (work, look), (full, whole), self.multiple)
+    fetched = sample_at(exemplar.to(place.device), place)
+    fine = fetched - resize(resize(fetched, work), full)
+    padded = tuple(-(-n // self.multiple) * self.multiple for n in work)
+    trust = resize(crop_to(resize(found.confidence, padded), work), full)
+    if self.config["condition"] != "labels": return fine * trust
+    ids = [x if x is None or x.ndim == 3 else labels_of(x) for x in (condition, exemplar_condition)]
+    theirs = resize_labels(crop_to(found.parsed.argmax(1), look), whole) if ids[1] is None else ids[1]
+    return fine * trust * (labels_at(theirs.to(place.device), place) == ids[0].to(place.device))[:, None]

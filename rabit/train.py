@@ -132,7 +132,7 @@ PRESETS = dict(
     tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
               model=dict(width=8, features=24, eps=.1, temperature=.03), log_every=10, sample_every=30, save_every=30),
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
-              model=dict(width=16, features=48, stride=1, block=8, eps=.1, temperature=.03), match_tokens=128),
+              model=dict(width=16, features=48, stride=1, block=2, k=16, eps=.1, temperature=.03), match_tokens=128),
     base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=4), log_every=100, sample_every=1000, save_every=1000),
 )
 

@@ -10,10 +10,12 @@ from argparse import ArgumentTypeError
 from contextlib import redirect_stderr
 from contextlib import redirect_stdout
 from pathlib import Path
+from rabit.cli import ENDINGS
 from rabit.cli import above_zero
 from rabit.cli import argument_of
 from rabit.cli import check_output
 from rabit.cli import command
+from rabit.cli import find_named
 from rabit.cli import fresh_folder
 from rabit.cli import positive
 from rabit.cli import rabit_demo
@@ -145,6 +147,19 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work():
             else: raise AssertionError(f"{bad} was taken")
         check_output(Path(tmp) / "new" / "a.jpg")
         assert file.read_bytes() == before and [p.name for p in Path(tmp).iterdir()] == ["file.png"]
+
+
+def test_files_are_found_by_name_in_natural_order():
+    with TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        for name in ("a10.png", "a2.PNG", "sub/b.jpg", ".hidden.png", ".git/c.png", "notes.txt", "p_keypoints.json", "q_candidate.txt", "q_subset.txt"):
+            (tmp / name).parent.mkdir(exist_ok=True); (tmp / name).touch()
+        assert list(find_named(tmp)) == ["a2", "a10", "sub/b"] and list(find_named(tmp, ENDINGS["joints"])) == ["p", "q"]
+        (tmp / "a2.webp").touch()
+        for look, word in ((lambda: find_named(tmp), "a2.PNG and a2.webp"), (lambda: find_named(tmp / "sub", ENDINGS["joints"]), "_candidate.txt")):
+            try: look(); said = ""
+            except RabitError as e: said = str(e)
+            assert word in said, said
 
 
 def test_what_training_is_told_reaches_its_configuration():

@@ -10,6 +10,7 @@ from rabit.core import RabitError
 from rabit.core import check
 from rabit.core import to_pil
 from rabit.data import FolderSource
+from rabit.data import PALETTES
 from rabit.data import SceneSource
 from rabit.data import TarSource
 from rabit.data import _apart
@@ -31,9 +32,11 @@ from rabit.data import random_color
 from rabit.data import random_map
 from rabit.data import read_labels
 from rabit.data import read_pairs
+from rabit.data import read_palette
 from rabit.data import read_picture
 from rabit.data import recolor
 from rabit.data import retrieve
+from rabit.data import voc_color
 from rabit.data import write_pairs
 from rabit.scenes import sample_at
 from rabit.scenes import street_pairs
@@ -120,6 +123,29 @@ def test_a_picture_beyond_the_limit_of_pixels_is_refused():
     finally: Image.MAX_IMAGE_PIXELS = limit
 
 
+def test_palettes_hold_what_their_sets_say():
+    assert [voc_color(i) for i in (0, 1, 15, 255)] == [(0, 0, 0), (128, 0, 0), (192, 128, 128), (224, 224, 192)]
+    assert {name: len({*p.values()} - {255}) for name, p in PALETTES.items()} == dict(rabit=24, voc=21, cityscapes=19, camvid=11)
+    assert PALETTES["cityscapes"][128, 64, 128] == 0 and PALETTES["camvid"][128, 64, 128] == 3   # road
+    assert all(255 in p.values() for p in PALETTES.values())
+
+
+def test_palettes_are_read_from_lists_and_files_and_refused_with_a_reason():
+    with tempfile.TemporaryDirectory() as d:
+        files = {"a.txt": "0 128 64 128 road\n1,255,0,0\n\n255 #000000\n", "ids.json": '{"0": [128, 64, 128], "1": "#ff0000", "255": [0, 0, 0]}'}
+        for name, text in files.items():
+            (Path(d)/name).write_text(text)
+            assert read_palette(f"{d}/{name}") == {(128, 64, 128): 0, (255, 0, 0): 1, (0, 0, 0): 255}
+        (Path(d)/"names.json").write_text('{"road": "#804080", "sky": [1, 2, 3]}')
+        assert read_palette(Path(d)/"names.json") == read_palette([(128, 64, 128), (1, 2, 3)]) == read_palette(np.array([[128, 64, 128], [1, 2, 3]]))
+        for text in ("0 128 64", "road 1 2 3", "0 1 2 256", "300 1 2 3", "0 #12345g", "", "0 1 2 3\n1 1 2 3"):
+            (Path(d)/"bad.txt").write_text(text)
+            message = fails(read_palette, f"{d}/bad.txt")
+            print(message.replace(d, "…"))
+            assert "bad.txt" in message
+    assert "voc" in fails(read_palette, "nowhere") and "camvid" in fails(read_palette, 7)
+
+
 def test_ids_survive_every_mode_that_can_hold_them():
     with tempfile.TemporaryDirectory() as d:
         ids = np.array([[0, 1, 2], [3, 4, 255]], np.uint8)
@@ -133,13 +159,27 @@ def test_ids_survive_every_mode_that_can_hold_them():
 
 def test_labels_that_cannot_be_right_are_refused_with_what_would_fit():
     with tempfile.TemporaryDirectory() as d:
-        Image.new("RGB", (4, 4), (128, 64, 128)).save(f"{d}/painted.png")
+        Image.new("RGB", (4, 4), (128, 64, 127)).save(f"{d}/painted.png")
         Image.fromarray(np.array([[0, 7], [11, 255]], np.uint8)).save(f"{d}/ids.png")
         for name in ("lossy.jpg", "disguised.png"): Image.new("L", (8, 8)).save(f"{d}/{name}", "JPEG")
         for message in (fails(read_labels, f"{d}/painted.png"), fails(read_labels, f"{d}/ids.png", 8), fails(read_labels, f"{d}/lossy.jpg"), fails(read_labels, f"{d}/disguised.png")):
             print(message.replace(d, "…"))
         assert "label id 11" in fails(read_labels, f"{d}/ids.png", 8) and "classes=12 would fit" in fails(read_labels, f"{d}/ids.png", 8)
         read_labels(f"{d}/ids.png", 12)
+
+
+def test_coloured_maps_of_known_palettes_give_their_ids_and_others_are_asked_about():
+    with tempfile.TemporaryDirectory() as d:
+        for name, p in PALETTES.items():
+            colors, ids = np.array(list(p), np.uint8)[None], [*p.values()]
+            Image.fromarray(colors).save(f"{d}/{name}.png")
+            assert read_labels(f"{d}/{name}.png")[0, 0].tolist() == ids == read_labels(f"{d}/{name}.png", palette=name)[0, 0].tolist()
+        Image.fromarray(np.array([[[128, 64, 128], [0, 0, 0]]], np.uint8)).save(f"{d}/road.png")
+        message = fails(read_labels, f"{d}/road.png")
+        print(message.replace(d, "…"))
+        assert "cityscapes and camvid" in message and "#804080 (1 px)" in message and "--palette" in message
+        assert read_labels(f"{d}/road.png", palette="camvid").tolist() == [[[3, 255]]] and read_labels(f"{d}/road.png", palette=[(0, 0, 0), (128, 64, 128)]).tolist() == [[[1, 0]]]
+        assert "repeat after 24" in fails(read_labels, f"{d}/rabit.png", 150)
 
 
 def test_layouts_are_recognised_and_a_missing_choice_is_answered_with_the_choices():
@@ -301,8 +341,8 @@ def test_names_that_a_list_would_give_back_as_others_are_refused():
 
 def test_lists_of_pairs_survive_a_round_trip_and_windows_separators():
     with tempfile.TemporaryDirectory() as d:
-        pairs = [("a/x", ["b/y", "c/z"]), ("b/y", ["a/x"])]
-        for name in ("pairs.json", "pairs.txt"): assert read_pairs(write_pairs(pairs, f"{d}/{name}")) == pairs
+        chosen = [("a/x", ["b/y", "c/z"]), ("b/y", ["a/x"])]
+        for name in ("pairs.json", "pairs.txt"): assert read_pairs(write_pairs(chosen, f"{d}/{name}")) == chosen
         Path(f"{d}/old.txt").write_text("img\\WOMEN\\02_front.jpg,img\\WOMEN\\03_back.jpg\r\n")
         assert read_pairs(f"{d}/old.txt") == [("img/WOMEN/02_front", ["img/WOMEN/03_back"])]
         Path(f"{d}/bad.txt").write_text("a,b\nno comma\n")
@@ -313,10 +353,10 @@ def test_a_list_decides_the_exemplars_and_unknown_names_in_it_are_refused():
     with tempfile.TemporaryDirectory() as d:
         root = write_walks(f"{d}/town")
         source = FolderSource(root, classes=7, size=(64, 64))
-        pairs = retrieve(source, k=1, progress=False)
-        listed = FolderSource(root, classes=7, size=(64, 64), exemplars=write_pairs(pairs, f"{d}/pairs.txt"), self_share=0, augment=False)
-        torch.testing.assert_close(listed.batch([2])["exemplar"][0], source.read_pair(pairs[2][1][0])[0])
-        write_pairs([(t, ["nowhere"]) for t, _ in pairs], f"{d}/pairs.txt")
+        chosen = retrieve(source, k=1, progress=False)
+        listed = FolderSource(root, classes=7, size=(64, 64), exemplars=write_pairs(chosen, f"{d}/pairs.txt"), self_share=0, augment=False)
+        torch.testing.assert_close(listed.batch([2])["exemplar"][0], source.read_pair(chosen[2][1][0])[0])
+        write_pairs([(t, ["nowhere"]) for t, _ in chosen], f"{d}/pairs.txt")
         assert "nowhere" in fails(FolderSource, root, classes=7, size=(64, 64), exemplars=f"{d}/pairs.txt")
 
 

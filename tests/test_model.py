@@ -6,18 +6,21 @@ from pathlib import Path
 from rabit.core import RabitError
 from rabit.core import crop_to
 from rabit.core import one_hot
+from rabit.core import pixel_grid
 from rabit.core import seed_all
 from rabit.core import to_pil
 from rabit.data import SceneSource
 from rabit.data import conditions_of
 from rabit.data import read_labels
 from rabit.data import read_picture
+from rabit.match import dense_match
 from rabit.model import BilevelMatcher
 from rabit.model import Translator
 from rabit.model import build
 from rabit.model import check_weights
 from rabit.model import find_builder
 from rabit.model import find_weights
+from rabit.model import full_places
 from rabit.model import load_whole
 from rabit.model import rabit
 from rabit.model import read_json
@@ -170,29 +173,6 @@ def test_edit_refuses_label_maps_of_another_size():
     assert fails(lambda: tiny().edit(record["picture"], labels, labels[:, :60]), "picture of 64×64", "edited of 60×64")
 
 
-def test_every_kind_of_condition_is_translated_and_edited():
-    for name in ("face", "figure"):
-        scenes = SceneSource(name, size=(40, 48))
-        record, model = scenes.batch([3]), tiny(classes=scenes.classes, condition=scenes.condition, position="coord").eval()
-        condition, theirs = conditions_of(record, scenes.classes)
-        painted = model.translate(condition, record["exemplar"], theirs)
-        assert painted.size == (48, 40) and model.translate(condition, record["exemplar"]).size == (48, 40)
-        with TemporaryDirectory() as tmp:
-            model.save_pretrained(tmp)
-            assert Translator.from_pretrained(tmp).translate(condition, record["exemplar"], theirs).tobytes() == painted.tobytes()
-        moved = condition.clone()
-        moved[..., :20] = condition[..., :20].flip(3)
-        edited = np.asarray(model.edit(record["picture"], condition, moved))
-        same = ((condition - moved).abs().amax(1)[0] < 1 / 255).numpy()
-        assert .1 < same.mean() < 1 and (edited[same] == np.asarray(to_pil(record["picture"]))[same]).all()
-    drawing = Image.fromarray((SceneSource("face", size=(80, 96)).batch([3])["condition"][0, 0] * 255).byte().numpy())
-    edges = tiny(classes=2, condition="edges", position="coord").eval()
-    assert edges.translate(drawing, record["exemplar"]).size == (96, 80)
-    assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
-    assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
-    assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")
-
-
 def test_a_killed_write_leaves_the_old_file_whole():
     def killed(path):
         with open(path, "w") as f: f.write("the new wei"); f.flush(); raise KeyboardInterrupt
@@ -297,3 +277,48 @@ def test_a_save_that_fails_leaves_what_was_there():
         assert fails(lambda: tiny().save_pretrained(file), str(file), "cannot be written")
         assert fails(lambda: tiny().save_pretrained(file / "below"), str(file), "cannot be written")
         assert file.read_text() == "not yours" and [p.name for p in Path(tmp).iterdir()] == ["a file"]
+
+
+def test_every_kind_of_condition_is_translated_and_edited():
+    for name in ("face", "figure"):
+        scenes = SceneSource(name, size=(40, 48))
+        record, model = scenes.batch([3]), tiny(classes=scenes.classes, condition=scenes.condition, position="coord").eval()
+        condition, theirs = conditions_of(record, scenes.classes)
+        painted = model.translate(condition, record["exemplar"], theirs)
+        assert painted.size == (48, 40) and model.translate(condition, record["exemplar"]).size == (48, 40)
+        with TemporaryDirectory() as tmp:
+            model.save_pretrained(tmp)
+            assert Translator.from_pretrained(tmp).translate(condition, record["exemplar"], theirs).tobytes() == painted.tobytes()
+        moved = condition.clone()
+        moved[..., :20] = condition[..., :20].flip(3)
+        edited = np.asarray(model.edit(record["picture"], condition, moved))
+        same = ((condition - moved).abs().amax(1)[0] < 1 / 255).numpy()
+        assert .1 < same.mean() < 1 and (edited[same] == np.asarray(to_pil(record["picture"]))[same]).all()
+    drawing = Image.fromarray((SceneSource("face", size=(80, 96)).batch([3])["condition"][0, 0] * 255).byte().numpy())
+    edges = tiny(classes=2, condition="edges", position="coord").eval()
+    assert edges.translate(drawing, record["exemplar"]).size == (96, 80)
+    assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
+    assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
+    assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")
+
+
+def test_a_match_of_a_map_with_itself_leads_every_pixel_of_any_size_to_itself():
+    for stride, work, full in ((1, (16, 24), (64, 96)), (2, (16, 24), (37, 50)), (4, (20, 28), (21, 100))):
+        grid = tuple(-(-n // 8) * 8 // stride for n in work)
+        marks = torch.randn(1, 16, *grid, generator=torch.Generator().manual_seed(0))
+        places = full_places(dense_match(marks, marks, .001), (work, work), (full, full))
+        torch.testing.assert_close(places, pixel_grid(full), atol=1e-4, rtol=0)
+    moved = dense_match(marks.roll(1, 3), marks, .001)                             # the exemplar's tokens lie one to the left
+    torch.testing.assert_close(full_places(moved, (work, work), (full, full))[..., 50:], pixel_grid(full)[..., 50:] - torch.tensor([100 / 28 * 4, 0.]).view(2, 1, 1), atol=1e-3, rtol=0)
+
+
+def test_detail_comes_from_exemplars_that_have_some_of_the_same_label_and_only_to_outputs_that_are_enlarged():
+    record, model = street_pairs([6], seed=0, size=(96, 128)), tiny().eval()
+    labels, exemplar, theirs = record["labels"], record["exemplar"], record["exemplar_labels"]
+    def gained(labels, exemplar, theirs, **how):
+        soft, sharp = (read_picture(model.translate(labels, exemplar, theirs, detail=detail, **how)) for detail in (False, True))
+        return (sharp - soft).abs().mean()
+    assert gained(labels, exemplar, theirs) > .01 and gained(labels, exemplar, None) > .001            # None: as the parser reads them
+    assert gained(labels, torch.full_like(exemplar, .3), theirs) == 0
+    assert gained(torch.full_like(labels, 2), exemplar, torch.full_like(theirs, 3)) == 0
+    assert gained(labels, exemplar, theirs, size=(96, 128)) == 0

@@ -1,0 +1,75 @@
+# Generated from nbs/19_export.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import math
+import torch
+from pathlib import Path
+from rabit.core import RabitError
+from rabit.export import OPSET
+from rabit.export import check_onnx
+from rabit.export import check_packages
+from rabit.export import export_onnx
+from rabit.export import precise_sigmoid
+from rabit.export import quietly
+from rabit.export import rabit_export
+from rabit.export import read_onnx
+from rabit.model import rabit
+from rabit.topk import soft_topk
+from torch import nn
+
+
+def test_what_is_missing_is_named_together_with_the_cure():
+    try: check_packages(("onnx", "no_such_runtime")); said = ""
+    except RabitError as e: said = str(e)
+    print(said)
+    assert said == "no_such_runtime is not installed: pip install 'rabit[onnx]'"
+
+
+def test_soft_top_k_is_the_same_through_onnxruntime():
+    rows = torch.full((11, 64), -1.)
+    rows[:, 0], rows[:, -3:] = 0, torch.linspace(1.6, 1.8, 11)[:, None]
+    class Three(nn.Module):
+        def forward(self, scores): return soft_topk(scores, 3, .1)
+    import io, onnxruntime
+    with quietly(): program = torch.onnx.export(Three().eval(), (rows,), dynamo=True, opset_version=OPSET, verbose=False, custom_translation_table=precise_sigmoid())
+    file = io.BytesIO(); program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    found = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: rows.numpy()})[0])
+    assert (found - soft_topk(rows, 3, .1)).abs().max() < 1e-5
+
+
+def test_a_file_of_a_network_is_the_network_and_another_network_is_noticed():
+    from tempfile import TemporaryDirectory
+    torch.manual_seed(0)
+    small = rabit(classes=7, size=(32, 32), width=4, features=8, block=4)
+    with TemporaryDirectory() as place:
+        path = export_onnx(small.train(), Path(place) / "small.onnx", (32, 40), exemplar_condition=True)
+        assert small.training and check_onnx(path, small, 3) < 1e-4
+        session, notes = read_onnx(path)
+        assert [x.name for x in session.get_inputs()] == ["condition", "exemplar", "exemplar_condition"] and notes["exemplar_size"] == "[32, 40]"
+        with torch.no_grad(): small.decoder.last.bias[0] += .01
+        assert check_onnx(path, small, 3) > 1e-3
+        with torch.no_grad(): small.decoder.last.bias[0] = math.nan
+        assert math.isnan(check_onnx(path, small, 3))
+
+
+def test_what_cannot_be_exported_is_refused_first():
+    small = rabit(classes=7, size=(32, 32), width=4, features=8, block=4)
+    for given, text in (((small, "x.png"), "x.png does not end in .onnx"), ((small, "x.onnx", (30, 32)), "size = (30, 32)"), ((small, "x.onnx", None, (32, 33)), "exemplar_size = (32, 33)")):
+        try: export_onnx(*given); said = ""
+        except RabitError as e: said = str(e)
+        assert text in said, said
+    try: read_onnx("nowhere.onnx"); said = ""
+    except RabitError as e: said = str(e)
+    assert said == "nowhere.onnx: no such file"
+
+
+def test_the_command_refuses_what_does_not_fit_in_one_line():
+    import io
+    from contextlib import redirect_stderr, redirect_stdout
+    def call(*argv):
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            try: code = rabit_export([str(a) for a in argv]) or 0
+            except SystemExit as stop: code = stop.code or 0
+        return code, out.getvalue(), err.getvalue()
+    for argv, text in (((), "--onnx"), (("--onnx", "x.png"), "x.png does not end in .onnx"), (("--onnx", "x.onnx", "--weights", "nowhere"), "nowhere"), (("--onnx", "x.onnx", "--size", "60x64"), "size = (64, 60)")):
+        code, out, err = call(*argv)
+        assert code == 2 and text in err and err.count("\n") == 1, (code, err)
