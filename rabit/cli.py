@@ -276,6 +276,7 @@ def translate_folder(args, palette=None):
     model, counts = load_weights(args), dict(wrote=0, kept=0, failed=0)
     conditions = find_named(args.condition, ENDINGS.get(model.config["condition"], SUFFIXES))
     exemplar_of = exemplar_finder(model, args, palette)
+    condition_of(model, None, palette)                                         # a palette for weights that want none is one error, not one for each file
     bar = tqdm(conditions.items(), "translating")
     for name, path in bar:
         target = out / f"{name}.{args.format or 'png'}"
@@ -287,7 +288,8 @@ def translate_folder(args, palette=None):
         except Exception as e:
             said, done = complaint(e), "failed"
             if said is None: raise
-            bar.write(f"rabit_translate: {printable(str(path))}: {said}", file=sys.stderr)
+            where = "" if printable(str(path)) in said else f"{printable(str(path))}: "
+            bar.write(f"rabit_translate: {where}{said}", file=sys.stderr)
         counts[done] += 1
     told = f"kept {counts['kept']} that were there (--overwrite paints them again)" if counts["kept"] else "", f"{counts['failed']} failed" if counts["failed"] else ""
     print(printable("; ".join([f"wrote {counts['wrote']} of {len(conditions)} pictures to {out}", *filter(None, told)])))

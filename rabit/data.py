@@ -232,16 +232,14 @@ def _bytes(code:int) -> bytes: return int(code).to_bytes(3, "big")
 # %% ../nbs/12_data.ipynb #5a4a3460
 BLENDED, REACH = .1, 2  # at most this share of the pixels, and at most so far from a colour of the palette
 
-def _unblend(ids:np.ndarray, colors:np.ndarray, palette:dict) -> np.ndarray:
+def _unblend(ids:np.ndarray, colors:np.ndarray) -> np.ndarray:
     "Pixels without an id (-1) take the one among their neighbours' whose colour is nearest."
-    y, x = np.nonzero(ids < 0)
-    here, found, least = colors[y, x].astype(np.int32), np.full(len(y), -1), np.full(len(y), np.inf)
-    for color, i in palette.items():
-        own = torch.from_numpy(ids == i)[None].float()
-        near = F.max_pool2d(own, 2 * REACH + 1, 1, REACH)[0].numpy()[y, x] > 0
-        away = np.where(near, np.square(here - color).sum(1), np.inf)
-        found[away < least] = i
-        least = np.minimum(away, least)
+    (h, w), (y, x) = ids.shape, np.nonzero(ids < 0)
+    here, found, least = colors[y, x].astype(np.int32), ids[y, x], np.full(len(y), np.inf)
+    for down, right in np.ndindex(2 * REACH + 1, 2 * REACH + 1):
+        v, u = (y + down - REACH).clip(0, h - 1), (x + right - REACH).clip(0, w - 1)
+        away = np.where(ids[v, u] < 0, np.inf, np.square(here - colors[v, u]).sum(1))
+        found, least = np.where(away < least, ids[v, u], found), np.minimum(away, least)
     ids[y, x] = found
     return ids
 
@@ -251,11 +249,11 @@ def _color_ids(colors:np.ndarray, path:Path, classes:int|None, palette) -> np.nd
     palette = _recognise(code, path) if palette is None else read_palette(palette)
     check(palette is not PALETTES["rabit"] or classes is None or classes <= len(PALETTE),
           f"{path} has the drawing colours of rabit, which repeat after {len(PALETTE)} classes and so cannot tell {classes} apart; store ids instead")
-    table = np.full(2**24, -1, np.int64)
+    table = np.full(2**24, -1, np.int16)
     table.put(*_code_table(palette))
-    ids = table[code]
+    ids = table[code].astype(np.int64)
     foreign = ids < 0
-    if foreign.mean() <= BLENDED: ids = _unblend(ids, colors, palette) if foreign.any() else ids
+    if foreign.mean() <= BLENDED: ids = _unblend(ids, colors) if foreign.any() else ids
     check((ids >= 0).all(), f"{path}: {foreign.mean():.1%} of the pixels have colours that the palette lacks: {_list_colors(code[foreign], palette)}; only blended borders "
           f"({BLENDED:.0%} of the pixels at most, {REACH} pixels wide on each side) are understood")
     return ids

@@ -89,7 +89,7 @@ def _inputs(translator, size, exemplar_size, exemplar_condition):
     shapes = dict(condition=(2, channels, *size), exemplar=(2, 3, *exemplar_size), exemplar_condition=(2, channels, *exemplar_size))
     return {name: torch.zeros(shape, device=translator.device) for name, shape in shapes.items() if exemplar_condition or name != "exemplar_condition"}
 
-# %% ../nbs/19_export.ipynb #97f3dbcb
+# %% ../nbs/19_export.ipynb #d6b4ee7a
 def _notes(translator, size, exemplar_size, any_size):
     "What a stranger has to know, as text"
     c = translator.config
@@ -103,6 +103,11 @@ def _write_down(painter, inputs, any_size):
     with quietly(), torch.no_grad():
         return torch.onnx.export(painter, tuple(inputs.values()), dynamo=True, opset_version=OPSET, verbose=False, input_names=list(inputs), output_names=list(OUTPUTS),
                                  dynamic_shapes=_shapes(inputs, any_size), custom_translation_table=table)
+
+def _forget_places(graph):
+    "Drop what the exporter notes about the source of each operation: file names of this machine, which are a quarter of the file"
+    for node in graph.all_nodes(): node.metadata_props.clear()
+    for value in (*graph.inputs, *graph.outputs, *graph.initializers.values(), *(v for node in graph.all_nodes() for v in node.outputs)): value.metadata_props.clear()
 
 def export_onnx(
     translator:Translator,  # what is to be written down; it is not changed
@@ -125,6 +130,7 @@ def export_onnx(
     except Exception as e:
         raise RabitError(f"{translator.config['builder']} cannot be written as ONNX: PyTorch's exporter gives up ({type(e).__name__}: {str(e).strip().splitlines()[0][:200]})") from e
     finally: translator.train(mode)
+    _forget_places(program.model.graph)
     program.model.metadata_props.update(_notes(translator, size, exemplar_size, any_size))
     write_whole(path, program.save)
     return path

@@ -24,13 +24,13 @@ from .match import Match
 from .model import Translator, _check_sizes, _evaluating, _picture, check_place, same_area, write_whole
 from .scenes import Layout, matrix_of, sample_at
 
-# %% ../nbs/18_frames.ipynb #5f394928
+# %% ../nbs/18_frames.ipynb #3ce668fd
 def moving(
     layout:Layout,  # b street layouts: the first frame
     count:int,      # frames
-    pan:float=.01,  # how far the camera turns from frame to frame, in widths of the picture
+    pan:float=.02,  # how far the camera turns from frame to frame, in widths of the picture
     zoom:float=.004,# how much larger everything gets from frame to frame
-    cars:tuple=(3., -2.),  # how far van and sedan move, in pans
+    cars:tuple=(2., -1.),  # how far van and sedan move, in pans
 )->list:            # of layouts
     "A short film: everything drifts and grows a little, and two cars drive"
     b, parts = layout.matrix.shape[:2]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Translation', 'BilevelMatcher', 'Translator', 'trunk', 'rabit', 'same_area', 'check_place', 'write_whole',
            'shipped_weights', 'find_weights', 'read_json', 'read_weights', 'find_builder', 'systems', 'system_builder',
-           'suits', 'build', 'check_weights', 'load_whole', 'full_places', 'labels_at']
+           'suits', 'build', 'check_weights', 'load_whole', 'enlarge', 'full_places', 'labels_at']
 
 # %% ../nbs/13_model.ipynb #fe477eb3
 import inspect, json, math, os
@@ -224,9 +224,11 @@ def _paint(self:Translator, condition, exemplar, exemplar_condition, size, detai
     with _evaluating(self):
         try: found = self(*small, theirs)
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
-        picture = resize(found.picture, full)
-        if detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look))):
-            picture = picture + self._detail(found, condition, exemplar, exemplar_condition, work, look)
+        larger = [all(a > b for a, b in zip(*sizes)) for sizes in ((full, work), (exemplar.shape[-2:], look))]
+        if not larger[0]: return resize(found.picture, full).clamp(-1, 1).cpu()
+        labels = (labels_of(small[0]), self._ids(condition)) if self.config["condition"] == "labels" else ()
+        picture = enlarge(found.picture, full, *labels)
+        if detail and larger[1]: picture = picture + self._detail(found, full, exemplar, exemplar_condition, work, look, labels)
     return picture.clamp(-1, 1).cpu()
 
 # %% ../nbs/13_model.ipynb #8c307b25
@@ -471,7 +473,22 @@ def from_pretrained(cls:Translator,
     load_whole(model, weights, folder / "model.safetensors")
     return model.to(device).eval()
 
-# %% ../nbs/13_model.ipynb #ad553182
+# %% ../nbs/13_model.ipynb #6a3ed928
+def enlarge(
+    x:Tensor,          # (b, c, h, w)
+    size:tuple,        # (H, W), at least as large
+    labels:Tensor|None=None,       # (b, h, w) of its pixels
+    full_labels:Tensor|None=None,  # (b, H, W) of the pixels that are wanted; None: labels count for nothing
+)->Tensor:             # (b, c, H, W)
+    "Enlarge within labels: a pixel is a mean of those around it that have its own label, and of all where hardly any has"
+    out = resize(x, size)
+    for label in () if full_labels is None else full_labels.unique().tolist():
+        mask = (labels == label)[:, None].to(x.dtype)
+        share = resize(mask, size)
+        out = torch.where((full_labels == label)[:, None] & (share > .05), resize(x * mask, size) / share.clamp_min(.05), out)
+    return out
+
+# %% ../nbs/13_model.ipynb #ab87790f
 def full_places(
     match:Match,    # of a pass at working sizes
     work:tuple,     # ((h, w), (H, W)): the working sizes of condition and exemplar, before padding
@@ -488,7 +505,7 @@ def full_places(
     side = torch.tensor([p / n * f / w for p, n, f, w in zip(padded[1], match.key_size, full[1], work[1])], device=best.device)
     return (token + .5) * side.flip(0).view(2, 1, 1) - .5
 
-# %% ../nbs/13_model.ipynb #ef73ebd4
+# %% ../nbs/13_model.ipynb #e9026352
 def labels_at(
     labels:Tensor,  # (b, H, W)
     place:Tensor,   # (b, 2, h, w): x, y in pixels
@@ -499,15 +516,17 @@ def labels_at(
     return labels.flatten(1).gather(1, (y * W + x).flatten(1)).view_as(x)
 
 @patch
-def _detail(self:Translator, found, condition, exemplar, exemplar_condition, work, look):    # → (1, 3, h, w) of the condition's size
+def _ids(self:Translator, condition): return (condition if condition.ndim == 3 else labels_of(condition)).to(self.device)
+
+@patch
+def _detail(self:Translator, found, full, exemplar, exemplar_condition, work, look, labels):    # → (1, 3, *full)
     "What the exemplar shows, where the match can be trusted, and the working size could not hold"
-    full, whole = condition.shape[-2:], exemplar.shape[-2:]
+    whole = exemplar.shape[-2:]
     place = full_places(found.match, (work, look), (full, whole), self.multiple)
     fetched = sample_at(exemplar.to(place.device), place)
-    fine = fetched - resize(resize(fetched, work), full)
+    fine = fetched - enlarge(resize(fetched, work), full, *labels)
     padded = tuple(-(-n // self.multiple) * self.multiple for n in work)
     trust = resize(crop_to(resize(found.confidence, padded), work), full)
-    if self.config["condition"] != "labels": return fine * trust
-    ids = [x if x is None or x.ndim == 3 else labels_of(x) for x in (condition, exemplar_condition)]
-    theirs = resize_labels(crop_to(found.parsed.argmax(1), look), whole) if ids[1] is None else ids[1]
-    return fine * trust * (labels_at(theirs.to(place.device), place) == ids[0].to(place.device))[:, None]
+    if not labels: return fine * trust
+    theirs = resize_labels(crop_to(found.parsed.argmax(1), look), whole) if exemplar_condition is None else self._ids(exemplar_condition)
+    return fine * trust * (labels_at(theirs, place) == labels[1])[:, None]

@@ -329,7 +329,19 @@ def edit_errors(
     seam = torch.cat([(_steps(y, touched, axis) - _steps(t, touched, axis)).abs().flatten() for axis in (0, 1)])
     return {name: far[place].mean().item() for name, place in places.items()} | dict(seam=seam.mean().item())
 
-# %% ../nbs/17_paint.ipynb #7a01c348
+# %% ../nbs/17_paint.ipynb #41a94c09
+def _read_pair(translator, picture, labels):                                   # → (1, 3, h, w), (h, w)
+    "A picture and its label map from any form, of one size and fit for this translator"
+    classes, kind = translator.config["classes"], translator.config.get("condition", "labels")
+    check(kind == "labels", f"this translator paints from {kind}; one that paints from label maps is needed")
+    picture = picture if isinstance(picture, Tensor) else read_picture(picture)
+    labels = labels if isinstance(labels, Tensor) else read_labels(labels, classes)[0]
+    _check_map(labels)
+    check_labels(labels[None], classes)
+    (h, w), (height, width) = labels.shape, picture.shape[-2:]
+    check((h, w) == (height, width), f"a picture of {width}×{height} and labels of {w}×{h} differ in size (width × height); the same size is needed")
+    return picture, labels
+
 def change_region(
     labels:Tensor,  # (h, w) integer ids
     at:tuple,       # (x, y), a pixel of the region
@@ -351,12 +363,12 @@ def change_region(
 
 def edit_knobs(
     translator:Translator,
-    picture,        # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
-    labels:Tensor,  # (h, w), its label map
-    names=None,     # names of the classes; None: their numbers
-):                  # the first figure outside a notebook; None in one, where it has been shown
+    picture,     # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
+    labels,      # its label map: a path, a PIL image or an integer tensor (h, w)
+    names=None,  # names of the classes; None: their numbers
+):               # the first figure outside a notebook; None in one, where it has been shown
     "Sliders that move, grow and relabel the region under a point; they need no canvas"
-    _check_map(labels)
+    picture, labels = _read_pair(translator, picture, labels)
     (h, w), names = labels.shape, list(names or map(str, range(translator.config["classes"])))
     def draw(x=w // 2, y=h // 2, dx=0, dy=0, grow=0, become="as it is"):
         edited, source = change_region(labels, (x, y), dx, dy, grow, names.index(become) if become in names else None)
@@ -366,7 +378,7 @@ def edit_knobs(
         return show_row([marked, edited, picture, result], [f"region at ({x}, {y})", "edited map", "picture", "repainted"], size=2)
     return explore(draw, x=(0, w - 1), y=(0, h - 1), dx=(-w // 2, w // 2), dy=(-h // 2, h // 2), grow=(-6, 6), become=["as it is", *names])
 
-# %% ../nbs/17_paint.ipynb #c852349d
+# %% ../nbs/17_paint.ipynb #916095f2
 TOOLS = ("brush", "fill", "move")  # what a stroke can mean
 
 class Editor:
@@ -376,13 +388,8 @@ class Editor:
         picture,  # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
         labels,   # its label map: a path, a PIL image or an integer tensor (h, w)
     ):
-        self.translator, classes = translator, translator.config["classes"]
-        self.original = picture if isinstance(picture, Tensor) else read_picture(picture)
-        self.before = labels if isinstance(labels, Tensor) else read_labels(labels, classes)[0]
-        _check_map(self.before)
-        check_labels(self.before[None], classes)
-        (h, w), size = self.before.shape, tuple(self.original.shape[-2:])
-        check(size == (h, w), f"a picture of {size[1]}×{size[0]} and labels of {w}×{h} differ in size (width × height); the same size is needed")
+        self.translator = translator
+        self.original, self.before = _read_pair(translator, picture, labels)
         self.history = History((self.before, unchanged(self.before, self.before)))
         self.tool, self.label, self.radius, self.trail = "brush", 0, 3, []
         self.picture = to_pil(self.original)

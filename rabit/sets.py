@@ -48,7 +48,7 @@ class Layout(NamedTuple):
         counts = ", ".join(f"{s or '(the folder itself)'} {len(items)}" for s, items in self.splits.items())
         return f"{self.what}; pictures: {counts}; conditions: {', '.join(self.kinds)}" + (f"; classes: {self.classes}" if self.classes else "")
 
-# %% ../nbs/12a_sets.ipynb #0bafab6f
+# %% ../nbs/12a_sets.ipynb #d00ff1cb
 def _listed(folder:Path, suffixes:tuple=SUFFIXES) -> dict[str, Path]:
     "Name without suffix, relative to the folder -> file; nothing is opened."
     found = {}
@@ -59,7 +59,7 @@ def _listed(folder:Path, suffixes:tuple=SUFFIXES) -> dict[str, Path]:
             end = next((s for s in suffixes if f.lower().endswith(s)), None)
             if end is None or f.startswith("."): continue
             stem = start + f[:-len(end)]
-            check(stem not in found, f"{folder} holds {found.get(stem, folder).name} and {f}: one of them must go")
+            if stem in found: raise RabitError(f"{folder} holds {found[stem].name} and {f}: one of them must go")
             found[stem] = Path(here)/f
     return found
 
@@ -322,6 +322,21 @@ def read_points(self:SetSource, stem:str) -> Tensor|None:
         self._joints[stem] = (_placed(path, picture, (W, H)) + torch.tensor([.5, .5, 0.])) * scale - torch.tensor([.5, .5, 0.])
     return self._joints[stem]
 
+# %% ../nbs/12a_sets.ipynb #0bf7480f
+@patch
+def _mates(self:SetSource, a:str, b:str) -> bool:
+    "Do two pictures show one person in one outfit, so that one is the right output for the other as exemplar?"
+    return self.layout.group is _outfit and a != b and _outfit(a) == _outfit(b)
+
+@patch
+def _exemplar_of(self:SetSource, target:int, rng:np.random.Generator) -> str|None:
+    "The stem of an exemplar: from the list; of the same outfit, four times in five; else from another group, or far away if there is one only."
+    if self.lists is not None: return str(rng.choice(self.lists[self.stems[target]]))
+    same = self.group_ids == self.group_ids[target]
+    if self.layout.group is _outfit and same.sum() > 1 and rng.random() < .8: return self.stems[rng.choice(np.flatnonzero(same & (np.arange(len(self)) != target)))]
+    others = np.flatnonzero(~same) if not same.all() else np.flatnonzero(abs(np.arange(len(self)) - target) >= max(1, len(self) // 8))
+    return self.stems[rng.choice(others)] if len(others) else None
+
 # %% ../nbs/12a_sets.ipynb #2c396d0e
 @patch
 def _shown(self:SetSource, stem:str, rng:np.random.Generator) -> tuple:
@@ -378,21 +393,6 @@ def sample(self:SetSource, index:int) -> dict:
         color = random_color(rng)
         r |= dict(picture=recolor(r["picture"], color), exemplar=recolor(r["exemplar"], color))
     return r
-
-# %% ../nbs/12a_sets.ipynb #0bf7480f
-@patch
-def _mates(self:SetSource, a:str, b:str) -> bool:
-    "Do two pictures show one person in one outfit, so that one is the right output for the other as exemplar?"
-    return self.layout.group is _outfit and a != b and _outfit(a) == _outfit(b)
-
-@patch
-def _exemplar_of(self:SetSource, target:int, rng:np.random.Generator) -> str|None:
-    "The stem of an exemplar: from the list; of the same outfit, four times in five; else from another group, or far away if there is one only."
-    if self.lists is not None: return str(rng.choice(self.lists[self.stems[target]]))
-    same = self.group_ids == self.group_ids[target]
-    if self.layout.group is _outfit and same.sum() > 1 and rng.random() < .8: return self.stems[rng.choice(np.flatnonzero(same & (np.arange(len(self)) != target)))]
-    others = np.flatnonzero(~same) if not same.all() else np.flatnonzero(abs(np.arange(len(self)) - target) >= max(1, len(self) // 8))
-    return self.stems[rng.choice(others)] if len(others) else None
 
 # %% ../nbs/12a_sets.ipynb #8cca6cae
 def _spread(items:dict, most:int) -> list:

@@ -33,7 +33,7 @@ from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 from .conditions import paint_condition
 from .core import RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
-from .data import FolderSource, SceneSource, TarSource, conditions_of, prefetch
+from .data import SceneSource, conditions_of, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
 from .generate import SpadeResBlock
@@ -42,6 +42,7 @@ from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consisten
 from .metrics import identity_collapse
 from .model import Translator, build, load_whole, read_weights, suits, write_whole
 from .scenes import match_errors, worlds
+from .sets import open_set
 from .show import panels, redraw, save_sheet, show_curves
 
 # %% ../nbs/15_train.ipynb #b3123ba4
@@ -166,12 +167,9 @@ def make_source(
     seed:int|None=None,  # other than the run's: unseen scenes
 ):                       # anything with .batch(indices, device), .classes and .size
     "The data that a configuration names"
-    seed = config.seed if seed is None else seed
+    seed, kind = config.seed if seed is None else seed, config.model.get("condition", "labels")
     if config.data in worlds(): return SceneSource(config.data, seed, config.size)
-    if any(Path(config.data).glob("*.tar")):
-        check(config.split is None and config.exemplars is None, f"{config.data} holds archives, which have no splits and no lists of exemplars")
-        return TarSource(config.data, config.classes, config.size, config.self_share, seed)
-    return FolderSource(config.data, config.classes, config.size, config.split, config.self_share, seed, config.exemplars)
+    return open_set(config.data, kind, config.classes if kind == "labels" else None, config.size, config.split, config.self_share, seed, config.exemplars)
 
 # %% ../nbs/15_train.ipynb #746f0281
 def rate(

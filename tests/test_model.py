@@ -7,6 +7,7 @@ from rabit.core import RabitError
 from rabit.core import crop_to
 from rabit.core import one_hot
 from rabit.core import pixel_grid
+from rabit.core import resize
 from rabit.core import seed_all
 from rabit.core import to_pil
 from rabit.data import SceneSource
@@ -18,6 +19,7 @@ from rabit.model import BilevelMatcher
 from rabit.model import Translator
 from rabit.model import build
 from rabit.model import check_weights
+from rabit.model import enlarge
 from rabit.model import find_builder
 from rabit.model import find_weights
 from rabit.model import full_places
@@ -279,27 +281,13 @@ def test_a_save_that_fails_leaves_what_was_there():
         assert file.read_text() == "not yours" and [p.name for p in Path(tmp).iterdir()] == ["a file"]
 
 
-def test_every_kind_of_condition_is_translated_and_edited():
-    for name in ("face", "figure"):
-        scenes = SceneSource(name, size=(40, 48))
-        record, model = scenes.batch([3]), tiny(classes=scenes.classes, condition=scenes.condition, position="coord").eval()
-        condition, theirs = conditions_of(record, scenes.classes)
-        painted = model.translate(condition, record["exemplar"], theirs)
-        assert painted.size == (48, 40) and model.translate(condition, record["exemplar"]).size == (48, 40)
-        with TemporaryDirectory() as tmp:
-            model.save_pretrained(tmp)
-            assert Translator.from_pretrained(tmp).translate(condition, record["exemplar"], theirs).tobytes() == painted.tobytes()
-        moved = condition.clone()
-        moved[..., :20] = condition[..., :20].flip(3)
-        edited = np.asarray(model.edit(record["picture"], condition, moved))
-        same = ((condition - moved).abs().amax(1)[0] < 1 / 255).numpy()
-        assert .1 < same.mean() < 1 and (edited[same] == np.asarray(to_pil(record["picture"]))[same]).all()
-    drawing = Image.fromarray((SceneSource("face", size=(80, 96)).batch([3])["condition"][0, 0] * 255).byte().numpy())
-    edges = tiny(classes=2, condition="edges", position="coord").eval()
-    assert edges.translate(drawing, record["exemplar"]).size == (96, 80)
-    assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
-    assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
-    assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")
+def test_enlarging_within_labels_keeps_an_edge_that_lies_on_a_border_and_is_plain_enlarging_without_one():
+    sides = torch.where(torch.arange(8) < 4, -1., 1.).expand(1, 3, 8, 8)
+    small, full = (torch.where(torch.arange(n) < n // 2, 2, 5).expand(1, n, n) for n in (8, 24))
+    torch.testing.assert_close(enlarge(sides, (24, 24), small, full), torch.where(full == 2, -1., 1.)[:, None].expand(-1, 3, -1, -1))
+    noise = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    for labels in ((), (small * 0, full * 0)): torch.testing.assert_close(enlarge(noise, (24, 24), *labels), resize(noise, (24, 24)))
+    torch.testing.assert_close(enlarge(noise, (24, 24), small, full * 0 + 9), resize(noise, (24, 24)))    # a label that the small map does not have
 
 
 def test_a_match_of_a_map_with_itself_leads_every_pixel_of_any_size_to_itself():
@@ -322,3 +310,26 @@ def test_detail_comes_from_exemplars_that_have_some_of_the_same_label_and_only_t
     assert gained(labels, torch.full_like(exemplar, .3), theirs) == 0
     assert gained(torch.full_like(labels, 2), exemplar, torch.full_like(theirs, 3)) == 0
     assert gained(labels, exemplar, theirs, size=(96, 128)) == 0
+
+
+def test_every_kind_of_condition_is_translated_and_edited():
+    for name in ("face", "figure"):
+        scenes = SceneSource(name, size=(40, 48))
+        record, model = scenes.batch([3]), tiny(classes=scenes.classes, condition=scenes.condition, position="coord").eval()
+        condition, theirs = conditions_of(record, scenes.classes)
+        painted = model.translate(condition, record["exemplar"], theirs)
+        assert painted.size == (48, 40) and model.translate(condition, record["exemplar"]).size == (48, 40)
+        with TemporaryDirectory() as tmp:
+            model.save_pretrained(tmp)
+            assert Translator.from_pretrained(tmp).translate(condition, record["exemplar"], theirs).tobytes() == painted.tobytes()
+        moved = condition.clone()
+        moved[..., :20] = condition[..., :20].flip(3)
+        edited = np.asarray(model.edit(record["picture"], condition, moved))
+        same = ((condition - moved).abs().amax(1)[0] < 1 / 255).numpy()
+        assert .1 < same.mean() < 1 and (edited[same] == np.asarray(to_pil(record["picture"]))[same]).all()
+    drawing = Image.fromarray((SceneSource("face", size=(80, 96)).batch([3])["condition"][0, 0] * 255).byte().numpy())
+    edges = tiny(classes=2, condition="edges", position="coord").eval()
+    assert edges.translate(drawing, record["exemplar"]).size == (96, 80)
+    assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
+    assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
+    assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")

@@ -198,13 +198,13 @@ def test_repaint_takes_what_is_known_from_the_original_and_paints_the_rest():
 
 
 def test_the_true_source_of_a_moved_thing_shows_what_the_truth_shows():
-    for r in edited_scenes(9, seed=4):
-        s = true_source(r)
-        known = s >= 0
-        shown = r["picture"][0].flatten(1)[:, s]
-        assert (shown - r["truth"][0]).abs().mean(0)[known].mean() < .02           # smooth edges apart
-        if r["kind"] == "moved": assert (known & r["thing"]).sum() > .5 * r["thing"].sum()
-        assert not (true_source(r, carry=False) >= 0)[r["was"] | r["thing"]].any()
+    for one in edited_scenes(9, seed=4):
+        source = true_source(one)
+        known = source >= 0
+        shown = one["picture"][0].flatten(1)[:, source]
+        assert (shown - one["truth"][0]).abs().mean(0)[known].mean() < .02         # smooth edges apart
+        if one["kind"] == "moved": assert (known & one["thing"]).sum() > .5 * one["thing"].sum()
+        assert not (true_source(one, carry=False) >= 0)[one["was"] | one["thing"]].any()
 
 
 def test_the_errors_of_an_edit_are_zero_for_the_truth_and_found_where_they_are():
@@ -242,6 +242,7 @@ def test_knobs_draw_once_plainly():
     picture, labels = street()
     sheet = edit_knobs(Translator.from_pretrained("street-64"), picture, labels, STREET_CLASSES)
     assert sheet is None or len(sheet.axes) == 4                                   # None: a notebook has shown it
+    edit_knobs(Translator.from_pretrained("street-64"), to_pil(picture), Image.fromarray(labels.byte().numpy()))       # images will do
     fails(lambda: edit_knobs(Translator.from_pretrained("street-64"), picture, labels[None]), "(1, 64, 64)")
 
 
@@ -287,6 +288,9 @@ def test_the_tools_of_an_editor_are_the_functions_above():
         fails(editor.release, word)
     fails(lambda: Editor(Recorder(), picture, labels[:, :60]), "64×64", "60×64")
     fails(lambda: Editor(Recorder(), picture, labels + 2), "7 classes")
+    edges = Recorder()
+    edges.config = dict(classes=2, condition="edges")
+    fails(lambda: Editor(edges, picture, labels), "from edges")
 
 
 def test_an_editor_goes_back_and_forth_and_saves():

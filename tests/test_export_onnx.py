@@ -1,0 +1,136 @@
+"""ONNX files of every system: equal to PyTorch, free in the number of pictures (and in size, if asked), without a trace of the machine that wrote them, and a command that ends in one line."""
+import io, json, shutil
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest, torch
+
+pytest.importorskip("onnxruntime"); pytest.importorskip("onnxscript")
+
+from rabit import export
+from rabit.core import RabitError, one_hot
+from rabit.export import OPSET, check_onnx, export_onnx, rabit_export, read_onnx
+from rabit.model import build, find_builder, rabit, systems
+
+SMALL = dict(classes=7, size=(32, 32), width=4, features=8)
+
+
+def small(seed=0, **changes):
+    torch.manual_seed(seed)
+    return rabit(**(SMALL | dict(block=4) | changes)).eval()
+
+
+def call(*argv):
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try: code = rabit_export([str(a) for a in argv]) or 0
+        except SystemExit as stop: code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    home = tmp_path_factory.mktemp("onnx")
+    small().save_pretrained(home / "weights")
+    small(1).save_pretrained(home / "others")
+    said = call("--onnx", home / "small.onnx", "--weights", home / "weights", "--device", "cpu", "--count", 2, "--size", "40x32", "--exemplar-size", "32x48")
+    (home / "said.json").write_text(json.dumps(said))                          # one file for all: writing one takes a quarter of a minute
+    return home
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_any_number_of_pictures(made, count):
+    session, model = read_onnx(made / "small.onnx")[0], small()
+    condition, exemplar = one_hot(torch.randint(7, (count, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2), 7), torch.rand(count, 3, 48, 32) * 2 - 1
+    with torch.no_grad(): ours = model(condition, exemplar)
+    for a, b in zip((ours.picture, ours.warped, ours.confidence), session.run(None, dict(condition=condition.numpy(), exemplar=exemplar.numpy()))):
+        assert tuple(a.shape) == b.shape and (a - torch.from_numpy(b)).abs().max() < 1e-4
+
+
+def test_notes_tell_a_stranger_what_to_feed(made):
+    session, notes = read_onnx(made / "small.onnx")
+    assert {k: json.loads(notes[k]) for k in ("classes", "size", "exemplar_size", "opset", "any_size")} == dict(classes=7, size=[32, 40], exemplar_size=[48, 32], opset=OPSET, any_size=False)
+    assert notes["builder"] == "rabit.model.rabit" and notes["condition"] == "labels" and notes["rabit"] and notes["torch"]
+    assert [x.name for x in session.get_outputs()] == ["picture", "warped", "confidence"]
+
+
+def test_file_tells_nothing_of_this_machine(made):
+    data = (made / "small.onnx").read_bytes()
+    assert b".py" not in data and b"site-packages" not in data and b"/rabit/" not in data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topk", ["soft", "straight", "hard"])
+@pytest.mark.parametrize("position", ["semantic", "none"])
+def test_settings_of_the_trunk(tmp_path, topk, position):
+    if (topk, position) in (("straight", "semantic"), ("hard", "semantic")): pytest.skip("covered by the others")
+    model = small(topk=topk, position=position, eps=.1)
+    assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 4) < 1e-4
+
+
+@pytest.mark.slow
+def test_edges_as_condition(tmp_path):
+    model = build(dict(builder="rabit.model.rabit", **SMALL | dict(classes=2), block=4, condition="edges")).eval()
+    assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 2) < 1e-4
+
+
+@pytest.mark.slow
+def test_classes_of_no_world_are_checked_on_made_up_maps(tmp_path):
+    model = small(classes=11)
+    assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 2) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(systems()))
+def test_every_system_is_written_right_or_refused_in_a_sentence(tmp_path, name):
+    torch.manual_seed(0)
+    model = find_builder(systems()[name])(**SMALL).eval()
+    try: path = export_onnx(model, tmp_path / "x.onnx")
+    except RabitError as e:
+        assert name != "rabit" and "cannot be written as ONNX" in str(e) and not list(tmp_path.iterdir())
+        pytest.skip(str(e))
+    assert check_onnx(path, model, 4) < 1e-4
+
+
+@pytest.mark.slow
+def test_any_size_is_any_size(tmp_path):
+    model = small()
+    path = export_onnx(model, tmp_path / "any.onnx", any_size=True)
+    for size, exemplar_size in (((32, 32), (32, 32)), ((40, 64), (56, 32)), ((72, 32), (64, 104))): assert check_onnx(path, model, 3, size, exemplar_size) < 1e-4
+
+
+@pytest.mark.slow
+def test_shipped_weights_on_two_hundred_scenes(tmp_path):
+    from rabit.model import Translator
+    model = Translator.from_pretrained("street-64")
+    assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 200, seed=5) < 1e-4   # among them the one that was NaN
+
+
+def test_file_of_another_model_is_told_apart(made):
+    with pytest.raises(RabitError, match="7 classes, the translator is .* with 5"): check_onnx(made / "small.onnx", small(classes=5), 2)
+    assert not check_onnx(made / "small.onnx", small(1), 2) <= 1e-4
+
+
+def test_broken_and_foreign_files_are_refused(made, tmp_path):
+    (tmp_path / "cut.onnx").write_bytes((made / "small.onnx").read_bytes()[:1000])
+    with pytest.raises(RabitError, match="cannot be run by onnxruntime"): read_onnx(tmp_path / "cut.onnx")
+    import onnx
+    plain = onnx.load(made / "small.onnx")
+    del plain.metadata_props[:]
+    onnx.save(plain, tmp_path / "plain.onnx")
+    with pytest.raises(RabitError, match="none that rabit_export wrote"): read_onnx(tmp_path / "plain.onnx")
+
+
+def test_command_writes_checks_and_tells(made):
+    code, out, err = json.loads((made / "said.json").read_text())
+    assert code == 0 and "largest difference" in out and f"opset {OPSET}" in out and f"wrote {made / 'small.onnx'}" in out, err
+
+
+def test_command_fails_where_the_file_differs(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "export_onnx", lambda translator, path, *rest: shutil.copy(made / "small.onnx", path))
+    code, out, err = call("--onnx", tmp_path / "x.onnx", "--weights", made / "others", "--device", "cpu", "--count", 2)
+    assert code == 2 and "differs from PyTorch" in err and err.strip().splitlines()[-1].startswith("rabit_export: ")
+
+
+def test_command_names_the_extra_that_is_missing(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
+    assert call("--onnx", tmp_path / "x.onnx", "--weights", made / "weights") == (2, "", "rabit_export: onnxscript is not installed: pip install 'rabit[onnx]'\n")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,94 @@
+"""Films as users have them: folders that count to ten, cuts, odd palettes, a film program that is missing, fails or is there, long films that are read one frame at a time."""
+import os, stat, sys
+from pathlib import Path
+
+import numpy as np, pytest, torch
+from PIL import Image
+
+from rabit import frames as F
+from rabit.core import RabitError, to_pil
+from rabit.frames import local_match, mix, natural, read_frames, translate_frames, write_frames
+from rabit.model import find_builder, rabit, systems
+
+SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
+
+
+def small():
+    torch.manual_seed(0)
+    return rabit(**SMALL, block=4).eval()
+
+
+def maps(count, size=(32, 40)): return [torch.randint(5, (4, 5), generator=torch.Generator().manual_seed(i)).repeat_interleave(size[0] // 4, 0).repeat_interleave(size[1] // 5, 1) for i in range(count)]
+
+
+def film(count, size=(24, 32)): return [to_pil(torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(i)) * 2 - 1) for i in range(count)]
+
+
+def test_names_are_sorted_as_people_count():
+    names = ["frame 10.png", "frame 9.png", "Frame 1.png", "2.png", "a.png", "frame.png", "10.png", "frame 9b.png"]
+    assert [p.name for p in sorted(map(Path, names), key=natural)] == ["2.png", "10.png", "a.png", "Frame 1.png", "frame 9.png", "frame 9b.png", "frame 10.png", "frame.png"]
+
+
+def test_frames_are_read_one_at_a_time():
+    taken = []
+    def endless():
+        for i in range(10**9): taken.append(i); yield maps(1)[0]
+    found = translate_frames(small(), endless(), torch.zeros(1, 3, 32, 32))
+    for _ in range(3): next(found)
+    assert len(taken) == 3
+
+
+def test_a_cut_is_no_motion():
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 1, 3, 16, 16)
+    q, k = torch.randn(2, 1, 8, 16, 16)
+    assert torch.equal(mix(a, b, local_match(q, k, 0), .5), a)                  # nothing alike: the frame before is not asked
+    assert torch.allclose(mix(a, b, local_match(q, q, 0), .5), (a + b) / 2)
+
+
+@pytest.mark.parametrize("name", sorted(systems()))
+def test_every_system_paints_films(name):
+    torch.manual_seed(0)
+    model = find_builder(systems()[name])(**SMALL).eval()
+    look = torch.rand(1, 3, 40, 32) * 2 - 1
+    done = list(translate_frames(model, maps(2), look, steady=0))
+    for x, p in zip(maps(2), done): assert np.abs(np.asarray(model.translate(x, look, detail=False), int) - np.asarray(p, int)).max() <= 1
+    assert len(list(translate_frames(model, maps(2), look, maps(1, (40, 30))[0].new_zeros(40, 32)))) == 2
+
+
+def test_colour_that_is_in_no_palette_is_named(tmp_path):
+    first, second = (Image.fromarray(np.tile(np.uint8(c), (8, 8, 1))) for c in ((255, 0, 0), (0, 255, 0)))
+    first.save(tmp_path / "x.gif", save_all=True, append_images=[second], duration=100)
+    try: found = read_frames(tmp_path / "x.gif")
+    except RabitError as e: assert "frame 1" in str(e) and "palette" in str(e)
+    else: assert [np.unique(np.asarray(f)).size for f in found] == [1, 1]
+
+
+def program(folder, body):
+    "A stand-in for ffmpeg"
+    path = folder / "ffmpeg"
+    path.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script as a program")
+def test_mp4_through_a_film_program(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(F, "find_spec", lambda name: None)
+    with pytest.raises(RabitError, match="need the program ffmpeg"): write_frames(film(2), tmp_path / "x.mp4")
+    program(tmp_path, "data = sys.stdin.buffer.read(); open(sys.argv[-1], 'wb').write(' '.join(sys.argv[1:-1]).encode() + b'|' + data)")
+    pictures = film(3)
+    head, _, data = write_frames(pictures, tmp_path / "x.mp4", 12).read_bytes().partition(b"|")
+    assert data == b"".join(p.tobytes() for p in pictures) and b"-s 32x24" in head and b"-r 12" in head
+    program(tmp_path, "sys.stdin.buffer.read(); sys.exit('no such codec')")
+    with pytest.raises(RabitError, match="no such codec"): write_frames(pictures, tmp_path / "y.mp4")
+    assert not (tmp_path / "y.mp4").exists() and not list(tmp_path.glob("*.tmp"))
+
+
+def test_an_old_film_stays_where_a_new_one_fails(tmp_path):
+    old = write_frames(film(2), tmp_path / "x.gif").read_bytes()
+    def broken():
+        yield film(1)[0]
+        raise RabitError("the second label map is missing")
+    with pytest.raises(RabitError, match="second"): write_frames(broken(), tmp_path / "x.gif")
+    assert (tmp_path / "x.gif").read_bytes() == old
