@@ -23,7 +23,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .conditions import CONDITIONS
 from .core import UNKNOWN, RabitError, check, check_size, one_hot, pixel_grid
 from .scenes import pairs, world
 from .show import PALETTE
@@ -38,7 +37,7 @@ class SceneSource:
     ):
         self.world, self.seed, self.size, self.hard = world(name), seed, tuple(size), hard
         self.condition, self.names = self.world.kind, tuple(self.world.classes)
-        self.classes = CONDITIONS[self.condition] or len(self.names)
+        self.classes = len(self.names) if self.condition == "labels" else pairs(self.world, [0], size=(8, 8))["condition"].shape[1]
 
     def batch(self, indices, # which samples
         device:str|torch.device="cpu", # where to render
@@ -577,25 +576,36 @@ def _exemplar_of(self:FolderSource, target:int, rng:np.random.Generator) -> str|
     return self.stems[rng.choice(others)] if len(others) else None
 
 # %% ../nbs/12_data.ipynb #215f8337
-def _mirror(rng:np.random.Generator, *maps:Tensor) -> list[Tensor]:
-    "All maps mirrored left to right, half of the time."
-    return [m.flip(-1) for m in maps] if rng.random() < .5 else list(maps)
+@patch
+def _shown(self:FolderSource, stem:str, rng:np.random.Generator) -> tuple:
+    "Picture and labels of one name, mirrored half of the time; and its key points, which a folder of label maps does not have."
+    maps = self.read_pair(stem)
+    return *([m.flip(-1) for m in maps] if self.augment and rng.random() < .5 else maps), None
+
+@patch
+def _moved(self:FolderSource, picture:Tensor, labels:Tensor, points:None, rng:np.random.Generator) -> tuple:
+    "The pseudo exemplar with its truth, and its key points."
+    return pseudo_exemplar(picture, labels, random_map(rng, self.size)), points
+
+@patch
+def _mates(self:FolderSource, a:str, b:str) -> bool:
+    "Is one picture the right output for the other as exemplar? Nobody knows that of strangers."
+    return False
 
 @patch
 def sample(self:FolderSource, index:int) -> dict:
     "One record without batch dimension; a pure function of seed and index."
     rng = np.random.default_rng([self.seed, 2, index])
     itself, coloured, target = rng.random() < self.self_share, rng.random() < self.color_share, self._target_of(index)
-    picture, labels = self.read_pair(self.stems[target])
-    if self.augment: picture, labels = _mirror(rng, picture, labels)
+    one = self._shown(self.stems[target], rng)
     stem = None if itself else self._exemplar_of(target, rng)
-    r = dict(labels=labels, picture=picture, paired=torch.tensor(stem is None))
-    if stem is None: r |= pseudo_exemplar(picture, labels, random_map(rng, self.size))
+    r = dict(labels=one[1], picture=one[0], paired=torch.tensor(stem is None or self._mates(self.stems[target], stem)))
+    if stem is None: other, points = self._moved(*one, rng)
     else:
-        exemplar, exemplar_labels = self.read_pair(stem)
-        if self.augment: exemplar, exemplar_labels = _mirror(rng, exemplar, exemplar_labels)
-        unknown = dict(position=torch.zeros(2, *self.size), visible=torch.zeros(self.size, dtype=torch.bool))
-        r |= dict(exemplar=exemplar, exemplar_labels=exemplar_labels) | unknown
+        exemplar, exemplar_labels, points = self._shown(stem, rng)
+        other = dict(exemplar=exemplar, exemplar_labels=exemplar_labels, position=torch.zeros(2, *self.size), visible=torch.zeros(self.size, dtype=torch.bool))
+    r |= other
+    if self.condition != "labels": r |= dict(condition=self.describe(*one), exemplar_condition=self.describe(r["exemplar"], r["exemplar_labels"], points))   # see notebook 12b
     if self.augment and coloured:
         color = random_color(rng)
         r |= dict(picture=recolor(r["picture"], color), exemplar=recolor(r["exemplar"], color))

@@ -187,7 +187,7 @@ def style_source(
     two = [Path(data) / name for name in ("content", "style")]
     return PictureFolder(*two, size=size, seed=seed) if all(f.is_dir() for f in two) else PictureFolder(data, size=size, seed=seed)
 
-# %% ../nbs/33_style.ipynb #4dd66687
+# %% ../nbs/33_style.ipynb #c2fe014d
 def transfer(
     translator:Translator,  # for conditions of kind "picture"
     content,           # the photograph whose layout stays: a path, a PIL image, a tensor (1, 3, h, w) in [-1, 1]

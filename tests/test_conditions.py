@@ -1,4 +1,4 @@
-# Generated from nbs/11a_conditions.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# Generated from nbs/12a_conditions.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import numpy as np
 import torch
 from PIL import Image

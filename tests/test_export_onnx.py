@@ -68,7 +68,7 @@ def test_settings_of_the_trunk(tmp_path, topk, position):
 
 @pytest.mark.slow
 def test_edges_as_condition(tmp_path):
-    model = build(dict(builder="rabit.model.rabit", **SMALL | dict(classes=2), block=4, condition="edges")).eval()
+    model = build(dict(builder="rabit.model.rabit", **SMALL | dict(classes=2), block=4, condition="edges", position="coord")).eval()
     assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 2) < 1e-4
 
 

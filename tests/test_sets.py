@@ -1,4 +1,4 @@
-# Generated from nbs/12a_sets.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# Generated from nbs/12b_sets.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import numpy as np
 import tempfile
 import torch

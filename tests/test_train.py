@@ -88,7 +88,7 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
         except RabitError as e: assert "are" in str(e)
         else: raise AssertionError("a name that does not exist was taken")
     other = preset("demo", builder="rabit.baselines.other.other", model=dict(features=32))
-    assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit.model.rabit").model["block"] == 8
+    assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit.model.rabit").model["block"] == 2
 
 
 def test_a_source_repeats_itself_and_another_seed_shows_other_scenes():
