@@ -119,8 +119,8 @@ TRANSLATE = "rabit_translate --weights weights --device cpu -o old.png "
     ("ids.png exemplar.png", ["ids.png", f"classes={CLASSES}"]),
     ("labels.jpg exemplar.png", ["labels.jpg", "JPEG", "PNG"]),
     ("street.png exemplar.png", ["street.png", "coloured"]),
-    ("labels.png exemplar.png --exemplar-labels labels.png", ["exemplar of 40×40", "exemplar_condition of 64×48"]),
-    ("labels.png exemplar.png --exemplar-labels ids.png", ["ids.png"]),
+    ("labels.png exemplar.png --exemplar-condition labels.png", ["exemplar of 40×40", "exemplar_condition of 64×48"]),
+    ("labels.png exemplar.png --exemplar-condition ids.png", ["ids.png"]),
 ])
 def test_bad_files_are_named(home, capsys, line, words): refused(capsys, TRANSLATE + line, *words)
 
@@ -162,8 +162,8 @@ def test_unwritable_pictures_are_refused_before_any_work(home, capsys, monkeypat
 
 def test_an_edit_wants_three_maps_of_one_size(home, capsys):
     edit = "rabit_edit --weights weights --device cpu -o old.png "
-    refused(capsys, edit + "street.png labels.png narrow.png", "picture of 64×48", "edited_labels of 60×48")
-    refused(capsys, edit + "street.png exemplar_labels.png edited.png", "labels of 40×40")
+    refused(capsys, edit + "street.png labels.png narrow.png", "picture of 64×48", "edited of 60×48")
+    refused(capsys, edit + "street.png exemplar_labels.png edited.png", "condition of 40×40")
     refused(capsys, edit + "street.png labels.png ids.png", "ids.png")
     refused(capsys, edit + "cut.png labels.png edited.png", "cut.png")
 
@@ -208,7 +208,7 @@ def test_runs_are_neither_overwritten_nor_invented(home, capsys, line, words): r
 
 
 @pytest.mark.parametrize("line, words", [
-    ("rabit_eval --weights three --device cpu", ["three", "3 classes", "has 7"]),
+    ("rabit_eval --weights three --device cpu", ["three", "3 classes", "has labels of 7"]),
     ("rabit_eval --weights weights --data nowhere", ["nowhere"]),
     ("rabit_eval --weights weights --count 2 --json street.png/scores.json", ["street.png/scores.json", "no folder"]),
     ("rabit_eval --weights weights --count 0", ["'0'"]),
