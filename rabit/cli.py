@@ -158,7 +158,7 @@ def load_weights(args)->Translator:
 # %% ../nbs/16_cli.ipynb #bee103fe
 def add_data(p:Parser):
     "The options of every command that reads data"
-    p.add_argument("--data", default="street", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own images/ and labels/, or a public set as published (default street)")
+    p.add_argument("--data", "--world", default="street", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own images/ and labels/, or a public set as published (default street)")
     p.add_argument("--split", help="part of the folder, such as train or val")
     p.add_argument("--exemplars", type=Path, metavar="LIST", help="which exemplar each picture of the folder gets, as rabit_retrieve writes it (default: any of another sequence)")
 
@@ -492,9 +492,11 @@ def run_demo(config, count, out, device):
     "Translate with shipped weights if there are any, train, measure, draw"
     start, unseen, shipped = perf_counter(), SceneSource("street", config.seed + 1, config.size), shipped_weights()
     shown, run = unseen.batch(range(6), device), fresh_folder(out / "run")
-    if DEFAULT_WEIGHTS in shipped:
-        print(f"1/3  translating with the shipped weights {DEFAULT_WEIGHTS}")
-        write_sheet(Translator.from_pretrained(DEFAULT_WEIGHTS, device), shown, out / "shipped.png")
+    for name in (name for name in shipped if name.rpartition("-")[0] in worlds()):
+        print(f"1/3  translating with the shipped weights {name}")
+        model = Translator.from_pretrained(name, device)
+        scenes = SceneSource(name.rpartition("-")[0], config.seed + 1, tuple(model.config["size"]))
+        write_sheet(model, scenes.batch(range(6), device), out / ("shipped.png" if name == DEFAULT_WEIGHTS else f"shipped-{name}.png"))
     print(f"2/3  training the demo preset on street scenes: {config.steps} steps")
     model = train(config, run, device=str(device))
     print(f"3/3  measuring on {count} unseen scenes")
