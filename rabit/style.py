@@ -75,7 +75,7 @@ def style_table(
     keep = ("epe", "pck", "pck_things", "l1", "psnr", "ssim", "style", "collapse")
     return {name: {k: row[k] for k in keep if k in row} for name, row in rows.items()}
 
-# %% ../nbs/33_style.ipynb #49f06f69
+# %% ../nbs/33_style.ipynb #15c1f2a3
 def find_pictures(
     folder,  # a path
 )->list:     # of paths, sorted; those of subfolders, too
@@ -103,7 +103,7 @@ def read_cut(
     h, w = size
     return read_picture(ImageOps.fit(to_pil(read_picture(file)), (w, h), Image.Resampling.BICUBIC))[0]
 
-# %% ../nbs/33_style.ipynb #a3a6c1c7
+# %% ../nbs/33_style.ipynb #22bb6185
 def disguise(
     picture:Tensor,  # (..., 3, h, w) in [-1, 1]
     rng:np.random.Generator,  # source of chance
@@ -113,7 +113,7 @@ def disguise(
     bend, shift = (torch.from_numpy(rng.uniform(low, high, (3, 1, 1))).to(picture) for low, high in ((1., 2.5), (-2., 2.)))
     return torch.sin(bend * torch.einsum("ij,...jhw->...ihw", mix, picture) + shift)
 
-# %% ../nbs/33_style.ipynb #a79a9198
+# %% ../nbs/33_style.ipynb #32e0a88f
 class PictureFolder:
     "Pictures without labels: contents from one folder, looks from another; a share of the records is a single picture, disguised and moved, whose answer is known."
     classes, condition, names = 3, "picture", ("red", "green", "blue")
@@ -152,7 +152,7 @@ class PictureFolder:
         check(samples, "batch() of no indices")
         return {k: torch.stack([s[k] for s in samples]).to(device) for k in samples[0]}
 
-# %% ../nbs/33_style.ipynb #a3922772
+# %% ../nbs/33_style.ipynb #d78688b7
 @patch
 def sample(self:PictureFolder, index:int) -> dict:
     "One record without batch dimension."
@@ -176,7 +176,7 @@ def _choose(self:PictureFolder, index, rng, known):
     def mirrored(x): return x.flip(-1) if rng.random() < .5 else x
     return mirrored(self.read(content)), mirrored(self.read(others[rng.integers(len(others))]))
 
-# %% ../nbs/33_style.ipynb #94316c71
+# %% ../nbs/33_style.ipynb #a858191c
 def style_source(
     data,        # name of a world, or a folder of pictures, which may be divided into content/ and style/
     size:tuple=(64, 64),  # (h, w)
@@ -187,7 +187,7 @@ def style_source(
     two = [Path(data) / name for name in ("content", "style")]
     return PictureFolder(*two, size=size, seed=seed) if all(f.is_dir() for f in two) else PictureFolder(data, size=size, seed=seed)
 
-# %% ../nbs/33_style.ipynb #c2fe014d
+# %% ../nbs/33_style.ipynb #d29d01a1
 def transfer(
     translator:Translator,  # for conditions of kind "picture"
     content,           # the photograph whose layout stays: a path, a PIL image, a tensor (1, 3, h, w) in [-1, 1]
