@@ -30,7 +30,7 @@ from .model import Translator, check_place, find_builder, shipped_weights, syste
 from .scenes import world, worlds
 from .sets import deep_features, inspect_set, open_set, recognise, retrieve_by
 from .show import save_sheet
-from .train import PRECISIONS, PREVIOUS, PRESETS, STATE, preset, sample_rows, suited, train
+from .train import PRECISIONS, PREVIOUS, PRESETS, STATE, TrainConfig, make_source, preset, sample_rows, suited, train
 
 # %% ../nbs/16_cli.ipynb #d8e8a949
 def printable(
@@ -378,7 +378,7 @@ def train_config(args):  # → `TrainConfig`
     "What `rabit_train`'s options say, on top of their preset"
     check_data(args)
     known = args.data in worlds()
-    layout = None if known else recognise(args.data)
+    layout = None if known or args.condition == "picture" else recognise(args.data)         # pictures need no layout
     kind = args.condition or (world(args.data).kind if known else layout.kinds[0])
     classes = CONDITIONS[kind] or args.classes or (None if known else layout.classes)
     check(known or classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
@@ -424,7 +424,8 @@ def rabit_eval(argv=None):
     if args.json: check_output(args.json, (".json",), (Path(args.weights) / "config.json", Path(args.weights) / "train.json", args.exemplars))
     model, scenes = load_weights(args), args.data in worlds()
     kind, classes, size = model.config["condition"], model.config["classes"], tuple(model.config["size"])
-    source = SceneSource(args.data, args.seed, size) if scenes else open_set(args.data, kind, None if CONDITIONS[kind] else classes, size, args.split, 0., args.seed, args.exemplars, augment=False)
+    config = TrainConfig(data=args.data, classes=classes, size=size, model=dict(condition=kind), split=args.split, exemplars=args.exemplars and str(args.exemplars), self_share=0.)
+    source = make_source(config, args.seed, augment=False)
     wanted, theirs = (k if CONDITIONS[k] else f"{k} of {count} classes" for k, count in ((kind, classes), (source.condition, source.classes)))
     check(wanted == theirs, f"the weights {args.weights} know {wanted}, the data {args.data} has {theirs}")
     count = args.count if scenes else min(args.count, len(source))

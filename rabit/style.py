@@ -181,11 +181,12 @@ def style_source(
     data,        # name of a world, or a folder of pictures, which may be divided into content/ and style/
     size:tuple=(64, 64),  # (h, w)
     seed:int=0,  # of all chance
+    self_share:float=.5,  # of a folder: share of records whose answer is known
 ):               # `StyleSource` or `PictureFolder`
     "The records for style transfer that a name stands for."
     if data in worlds(): return StyleSource(data, seed, size)
     two = [Path(data) / name for name in ("content", "style")]
-    return PictureFolder(*two, size=size, seed=seed) if all(f.is_dir() for f in two) else PictureFolder(data, size=size, seed=seed)
+    return PictureFolder(*(two if all(f.is_dir() for f in two) else [data]), size=size, seed=seed, self_share=self_share)
 
 # %% ../nbs/33_style.ipynb #d29d01a1
 def transfer(

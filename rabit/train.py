@@ -31,7 +31,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
-from .conditions import paint_condition
+from .conditions import CONDITIONS, paint_condition
 from .core import RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
 from .data import SceneSource, conditions_of, prefetch
 from .discriminate import Discriminator
@@ -148,13 +148,14 @@ def preset(
     name:str,     # "tiny" (seconds), "demo" (minutes on two cores), "base" (256², the paper's widths)
     **changes,    # fields of `TrainConfig` to set; `model` and `weights` are merged entry by entry
 )->TrainConfig:
-    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it, and a world of scenes sets its classes and its kind of condition"
+    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it, and a world of scenes (or pictures as conditions) sets classes and kind of condition"
     check(name in PRESETS, f"preset {name!r} is not known: {', '.join(PRESETS)} are")
     known = {f.name for f in fields(TrainConfig)}
     check(changes.keys() <= known, f"{sorted(changes.keys() - known)} are no fields of a run's configuration: {', '.join(sorted(known))} are")
     start = TrainConfig(**deepcopy(PRESETS[name]))
     if changes.get("builder", start.builder) != start.builder: start.model = {k: start.model[k] for k in ("width", "features") if k in start.model}
-    if changes.get("data") in worlds():
+    if changes.get("model", {}).get("condition") == "picture": start.classes, start.model = CONDITIONS["picture"], start.model | suited("picture")
+    elif changes.get("data") in worlds():
         scenes = SceneSource(changes["data"])
         start.classes, start.model = scenes.classes, start.model | suited(scenes.condition)
     for part in ("model", "weights"):
@@ -165,11 +166,13 @@ def preset(
 def make_source(
     config:TrainConfig,  # of the run
     seed:int|None=None,  # other than the run's: unseen scenes
+    augment:bool=True,   # folders: shuffle, mirror and recolour
 ):                       # anything with .batch(indices, device), .classes and .size
-    "The data that a configuration names"
+    "The data that a configuration names; where pictures are conditions, the source of notebook 33"
     seed, kind = config.seed if seed is None else seed, config.model.get("condition", "labels")
+    if kind == "picture": return import_module("rabit.style").style_source(config.data, config.size, seed, config.self_share)
     if config.data in worlds(): return SceneSource(config.data, seed, config.size)
-    return open_set(config.data, kind, config.classes if kind == "labels" else None, config.size, config.split, config.self_share, seed, config.exemplars)
+    return open_set(config.data, kind, config.classes if kind == "labels" else None, config.size, config.split, config.self_share, seed, config.exemplars, augment)
 
 # %% ../nbs/15_train.ipynb #746f0281
 def rate(
@@ -302,7 +305,8 @@ def generator_terms(self:Trainer,
     if w["pixel"]: terms["pixel"] = warp_loss(y, picture, paired[:, None, None].expand_as(seen))
     if w["warp"]: terms["warp"] = warp_loss(warped, picture, seen)
     if w["cycle"]: terms["cycle"] = cycle_loss(exemplar, found.match.back(warped), found.match.reach())
-    if w["feature"]: terms["feature"] = feature_consistency(found.query, self.model.encoder.key(picture, condition))
+    own = picture if self.model.config["condition"] == "picture" else condition                    # the truth's own condition: a picture's is itself
+    if w["feature"]: terms["feature"] = feature_consistency(found.query, self.model.encoder.key(picture, own))
     labels = self.model.config["condition"] == "labels"
     if w["mask"] and labels: terms["mask"] = mask_loss(found.match.warp(theirs), record["labels"])
     if w["parse"] and found.parsed is not None: terms["parse"] = parse_loss(found.parsed, record["exemplar_labels"] if labels else theirs)
@@ -765,8 +769,9 @@ def run_steps(
 # %% ../nbs/15_train.ipynb #00c8d971
 def warn_alike(trainer:Trainer, bar):
     "Say that the match has no preferences"
-    bar.write(f"warning, step {trainer.done}: the match's entropy stays at ln {trainer.candidates} = {math.log(trainer.candidates):.2f}, its largest value: all features look alike. "
-              f"Is the feature-consistency weight ({trainer.config.weights['feature']:g}) too large?", file=sys.stderr)
+    weight = trainer.config.weights["feature"]
+    hint = f"Is the feature-consistency weight ({weight:g}) too large?" if weight else "More weight for match or warp may help"
+    bar.write(f"warning, step {trainer.done}: the match's entropy stays at ln {trainer.candidates} = {math.log(trainer.candidates):.2f}, its largest value: all features look alike. {hint}", file=sys.stderr)
 
 COLLAPSE = .7  # above it a warning; .5 is equally far from what the condition asks and from the exemplar
 

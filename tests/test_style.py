@@ -117,7 +117,7 @@ def test_a_name_of_a_world_or_a_folder_with_one_role_or_two_finds_its_source():
         place.parent.mkdir(exist_ok=True); to_pil(p[None]).save(place)
     assert isinstance(style_source("street"), StyleSource) and style_source("face", (16, 24), 5).batch([0])["condition"].shape == (1, 3, 16, 24)
     two, one = style_source(home, (16, 16)), style_source(home / "content", (16, 16))
-    assert len(two.contents) == 3 and len(two.styles) == 1 and len(one.contents) == 3 and one.styles is one.contents
+    assert len(two.contents) == 3 and len(two.styles) == 1 and style_source(home, (16, 16), self_share=1.).batch(range(4))["paired"].all() and len(one.contents) == 3 and one.styles is one.contents
     for wrong, words in ((home / "nothing", "no such folder"), (home / "style", "one picture only")):
         try: style_source(wrong)
         except RabitError as e: assert words in str(e)

@@ -190,3 +190,13 @@ def test_the_names_of_sources(folder):
     assert style_source("figure", (16, 24), 3).world.name == "figure"
     assert json.loads(json.dumps(style_source("street").size)) == [64, 64]
     assert repr(style_source(folder)) == "PictureFolder(6 contents, 6 styles)"
+
+
+def test_a_borrowed_look_is_never_the_content_itself_and_seeds_differ(folder):
+    for name in ("3.png", "4.png", "5.png"): (folder / name).unlink()                          # three pictures: chance alone would draw the same one often
+    settings = dict(size=(24, 32), self_share=0.)
+    r = PictureFolder(folder, seed=1, **settings).batch(range(40))
+    apart = torch.stack([(r["picture"] - x).abs().mean((1, 2, 3)) for x in (r["exemplar"], r["exemplar"].flip(-1))])
+    assert apart.min() > .02                                                                   # nor its mirror image
+    other = PictureFolder(folder, seed=2, **settings).batch(range(40))
+    assert not any(a.equal(b) for a, b in zip(r["condition"], other["condition"]))
