@@ -232,6 +232,7 @@ def _from_tables(path):
 def read_joints(path:str|Path, # OpenPose: NAME.json (18 key points or BODY_25), or NAME_candidate.txt with NAME_subset.txt beside it
                ) -> Tensor: # (18, 3): x, y in pixels, score (0 = not found), in the order of JOINTS
     "Key points of the person who is seen best; whatever is wrong with the files ends in one `RabitError`."
+    check(isinstance(path, (str, Path)), f"key points are read from a file of OpenPose, and a {type(path).__name__} was given; a path to .json or _candidate.txt is needed")
     path = Path(path)
     try:
         check(path.is_file(), f"{path}: no such file of key points; OpenPose's .json or _candidate.txt is needed")

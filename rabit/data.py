@@ -209,7 +209,7 @@ def _list_colors(code:np.ndarray, palette:dict|None=None) -> str:
     return ", ".join(first) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
 
 # %% ../nbs/12_data.ipynb #cb972070
-_ASK = f"say which colour means which id: palette= (--palette) one of {', '.join(PALETTES)}, or a file of lines 'id r g b' or 'id #rrggbb'"
+_ASK = f"say which colour means which id where a condition is given (read_labels(…, palette=), rabit_translate --palette; a data folder needs ids): one of {', '.join(PALETTES)}, or a file of lines 'id r g b' or 'id #rrggbb'"
 
 def _recognise(code:np.ndarray, path:Path) -> dict:
     "The known palette that a picture's colours belong to."
@@ -262,6 +262,7 @@ def _ids(im:Image.Image, path:Path, classes:int|None=None, palette=None) -> np.n
     "The (h, w) label ids stored in an opened file, or meant by its colours."
     check(im.format not in ("JPEG", "MPO"),
           f"{path} is a JPEG; its compression changes label ids. Store label maps as PNG")
+    if palette is not None and im.mode in ("P", "PA") and _all_of(im, palette): im = im.convert("RGB")   # painting programs number colours as they like
     a = np.asarray(im)
     if im.mode in ("RGB", "RGBA", "LA"):
         colour = a[..., :3] if im.mode != "LA" else a[..., :1]
@@ -270,6 +271,11 @@ def _ids(im:Image.Image, path:Path, classes:int|None=None, palette=None) -> np.n
         a = colour[..., 0]
     check(a.ndim == 2 and a.dtype.kind in "bui", f"{path}: mode {im.mode} cannot hold label ids; use a greyscale or palette-indexed PNG")
     return a.astype(np.int64)
+
+def _all_of(im:Image.Image, palette) -> bool:
+    "Are all colours of a palette-indexed picture those of this palette?"
+    rgb = np.asarray(im.convert("RGB")).astype(np.int64)
+    return bool(np.isin((rgb[..., 0] << 16) + (rgb[..., 1] << 8) + rgb[..., 2], _code_table(read_palette(palette))[0]).all())
 
 # %% ../nbs/12_data.ipynb #bc26d79e
 def _check_ids(ids:np.ndarray, classes:int|None, path:Path):
@@ -399,11 +405,10 @@ def group_of(stem:str, # a file's name without suffix
     "The sequence to which a picture belongs: pictures of one sequence are near-duplicates."
     return stem.rpartition("_")[0] or stem
 
-def _apart(groups:list[str], i:int) -> np.ndarray:
+def _apart(groups, i:int) -> np.ndarray:
     "Which pictures may serve picture i as exemplar: those of other groups; if there is only one group, those far away in the order."
-    n = len(groups)
-    if len(set(groups)) > 1: return np.flatnonzero(np.array(groups) != groups[i])
-    return np.flatnonzero(abs(np.arange(n) - i) >= max(1, n // 8))
+    same = np.asarray(groups) == groups[i]
+    return np.flatnonzero(~same if not same.all() else abs(np.arange(len(same)) - i) >= max(1, len(same) // 8))
 
 # %% ../nbs/12_data.ipynb #b94cdffa
 def random_map(rng:np.random.Generator, # source of chance
@@ -740,7 +745,7 @@ def inspect_folder(root:str|Path, # data folder
     "Decode everything in a data folder and say what fits and what does not, with counts and first offenders."
     root = Path(root)
     if not root.is_dir(): return FolderReport(root=str(root), fits=False, splits={}, notes=["  no such folder"])
-    if tars := sorted(root.glob("*.tar")): return _inspect_archives(root, tars)
+    if (tars := sorted(root.glob("*.tar"))) and not _two_folders(root): return _inspect_archives(root, tars)
     found = [s for s in find_splits(root) if split is None or s == split]
     notes = [] if found else [f"  wanted: images/ and labels/ (or annotations/), directly or in subfolders; found: "
                               f"{', '.join(sorted(p.name for p in root.iterdir())[:8]) or 'nothing'}"]

@@ -217,7 +217,7 @@ def rabit_export(argv=None):
     check_packages(PACKAGES[:2] if args.no_check else PACKAGES)
     check_output(args.onnx, (".onnx",))
     translator = load_weights(args)
-    print(f"writing {args.weights} as ONNX, opset {OPSET} (a minute or less{'; several with --any-size' if args.any_size else ''})", flush=True)
+    print(f"writing {args.weights} as ONNX, opset {OPSET} (a minute or two{'; several times that with --any-size' if args.any_size else ''})", flush=True)
     export_onnx(translator, args.onnx, args.size, args.exemplar_size, args.exemplar_condition, args.any_size)
     if not args.no_check:
         print(f"comparing with PyTorch on {args.count} unseen scenes", flush=True)

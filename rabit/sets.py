@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .conditions import CONDITIONS, edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from .core import UNKNOWN, RabitError, check, check_size
-from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, _check_ids, _header, _ids, _open, _others, _partners, _rgb, ade20k_ids, find_splits, group_of,
+from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, _check_ids, _header, _ids, _open, _others, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
                         inspect_folder, pseudo_exemplar, push, random_map, read_pairs)
 from .encode import VGG19
 
@@ -83,11 +83,6 @@ def _by_lists(root:Path, items:dict, lone:dict, stem_of) -> tuple[dict, dict]:
         missing[split] = {f"listed in {path.name}, but not there": gone} if gone else {}
     return splits, missing
 
-def _bare(name:str) -> str:
-    "A listed name with forward slashes and without a picture's suffix."
-    name = name.strip().replace("\\", "/")
-    return name[:name.rfind(".")] if name.lower().endswith(SUFFIXES) else name
-
 # %% ../nbs/12b_sets.ipynb #2fe45d05
 CELEBA_NAMES = ("background", "skin", "hair", "left brow", "right brow", "left eye", "right eye", "left ear", "right ear", "nose", "upper lip", "mouth", "lower lip", "neck", "cloth",
                 "hat", "glasses", "ear ring", "necklace")
@@ -96,7 +91,7 @@ CELEBA_MASKS = dict(skin=1, nose=9, l_eye=5, r_eye=6, l_brow=3, r_brow=4, l_ear=
 
 def _mask(path:Path) -> np.ndarray: return np.asarray(_open(path).convert("L")) > 127
 
-def _face_ids(path:Path) -> np.ndarray:
+def _face_ids(path:Path, classes:int|None=None) -> np.ndarray:
     "Ids of a face: its label map and its glasses; or its masks, painted one over the other."
     if path.suffix:
         ids, n = _ids(_open(path), path), path.stem
@@ -115,7 +110,7 @@ def _face_ids(path:Path) -> np.ndarray:
 # %% ../nbs/12b_sets.ipynb #67d1735e
 def _number(name:str) -> str:
     "A face's number without zeros in front."
-    name = _bare(name).rpartition("/")[2]
+    name = _stem(name).rpartition("/")[2]
     return str(int(name)) if name.isdecimal() else name
 
 def _find_celeba(root:Path) -> Layout|None:
@@ -151,7 +146,7 @@ def _find_joints(root:Path) -> Layout|None:
     if ends is None: return None
     pictures, poses = ({f"{a.name}/{k}": f for k, f in x.items()} for x in (_listed(a), found))
     fashion = a.name == "img"
-    splits, lone = _by_lists(root, *_matched(pictures, poses, "key points"), _bare)
+    splits, lone = _by_lists(root, *_matched(pictures, poses, "key points"), _stem)
     return Layout("deepfashion" if fashion else "key points", "DeepFashion with OpenPose's key points" if fashion else "photographs with OpenPose's key points", splits, lone,
                   ("joints", "edges", "picture"), group=_outfit if fashion else group_of)
 
@@ -159,7 +154,7 @@ def _find_joints(root:Path) -> Layout|None:
 CAMVID_NAMES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 _map_kinds = ("labels", "edges", "picture")
 
-def _read_ids(path:Path) -> np.ndarray: return _ids(_open(path), path)
+def _read_ids(path:Path, classes:int|None=None) -> np.ndarray: return _ids(_open(path), path, classes)
 
 def _named(splits:dict, lone:dict) -> Layout:
     "Which set it is whose photographs have one label map each: their names tell."
@@ -192,8 +187,8 @@ def _find_pictures(root:Path) -> Layout|None:
     return Layout("pictures", "photographs without label maps", splits, {s: {} for s in splits}, ("edges", "picture"), group=group_of) if any(splits.values()) else None
 
 def _find_archives(root:Path) -> Layout|None:
-    "Archives, which `TarSource` reads."
-    tars = sorted(root.glob("*.tar"))
+    "Archives, which `TarSource` reads; beside pictures and label maps they are downloads."
+    tars = [] if _two_folders(root) else sorted(root.glob("*.tar"))
     return Layout("archives", f"{len(tars)} tar archives", {"": dict.fromkeys(t.stem for t in tars)}, {"": {}}, ("labels",)) if tars else None
 
 # %% ../nbs/12b_sets.ipynb #86ff32c7
@@ -273,7 +268,8 @@ def _match_lists(self:SetSource, pairs:list, path:str|Path) -> dict[str, list[st
     "Exemplars per listed target of this split; those of other splits are added to the known pairs."
     everywhere = {k: v for items in self.layout.splits.values() for k, v in items.items()}
     known = _number if self.layout.name == "celeba-hq" else str
-    lists = {known(t): [known(e) for e in es] for t, es in pairs}
+    lists = {}
+    for t, es in pairs: lists.setdefault(known(t), []).extend(known(e) for e in es)     # one name may be written in two ways
     missing = sorted({s for t, es in lists.items() for s in (t, *es)} - everywhere.keys())
     check(not missing, f"{path} names {len(missing)} pictures that are not in {self.root}; the first is {missing[0] if missing else ''}. Fetch them, or take their lines out")
     mine = {t: es for t, es in lists.items() if t in self.pairs}
@@ -282,10 +278,10 @@ def _match_lists(self:SetSource, pairs:list, path:str|Path) -> dict[str, list[st
     return mine
 
 # %% ../nbs/12b_sets.ipynb #ccabddac
-def _stored(layout:Layout, picture:Path, labels:Path|None, size:tuple) -> np.ndarray|None:
+def _stored(layout:Layout, picture:Path, labels:Path|None, size:tuple, classes:int|None=None) -> np.ndarray|None:
     "The ids of a picture of `size` (w, h), with 255 for what is ignored; None if the set has no labels."
     if layout.ids is None: return None
-    ids = layout.ids(labels)
+    ids = layout.ids(labels, classes)
     (w, h), (v, u) = size, ids.shape[::-1]
     fits = (w, h) == (v, u) if layout.exact else abs(w * u - v * h) <= max(w, v)
     check(fits, f"{picture} is {w}×{h} but {labels} is {v}×{u}; both must have one {'size' if layout.exact else 'shape'}")
@@ -305,7 +301,7 @@ def _placed(path:Path, picture:Path, size:tuple) -> Tensor:
 def _decode(self:SetSource, picture:Path, labels:Path|None) -> tuple[np.ndarray, np.ndarray]:
     "Read an item in full: (h, w, 3) and (h, w) bytes at the source's size."
     (h, w), im = self.size, _rgb(_open(picture), picture)
-    ids = _stored(self.layout, picture, labels, im.size)
+    ids = _stored(self.layout, picture, labels, im.size, self.label_classes)
     if ids is None: return np.asarray(im.resize((w, h), Image.Resampling.BICUBIC)), np.full((h, w), UNKNOWN, np.uint8)
     _check_ids(ids, self.label_classes, labels)
     small = Image.fromarray(ids.astype(np.uint8)).resize((w, h), Image.Resampling.NEAREST)
@@ -334,7 +330,7 @@ def _exemplar_of(self:SetSource, target:int, rng:np.random.Generator) -> str|Non
     if self.lists is not None: return str(rng.choice(self.lists[self.stems[target]]))
     same = self.group_ids == self.group_ids[target]
     if self.layout.group is _outfit and same.sum() > 1 and rng.random() < .8: return self.stems[rng.choice(np.flatnonzero(same & (np.arange(len(self)) != target)))]
-    others = np.flatnonzero(~same) if not same.all() else np.flatnonzero(abs(np.arange(len(self)) - target) >= max(1, len(self) // 8))
+    others = _apart(self.group_ids, target)
     return self.stems[rng.choice(others)] if len(others) else None
 
 # %% ../nbs/12b_sets.ipynb #2c396d0e
@@ -402,9 +398,9 @@ def open_set(root:str|Path, # data folder
     kind = layout.kinds[0] if kind is None else kind
     check(kind in layout.kinds, f"{root} is {layout.what}; its conditions are {', '.join(layout.kinds)}, not {kind}")
     classes = layout.classes if classes is None else classes
+    check(classes is None or 1 <= classes <= 255, f"classes={classes}: 1 to 255 would fit (255 itself marks unknown pixels)")
     if kind != "labels": return SetSource(root, layout, kind, classes or UNKNOWN, size, split, self_share, seed, exemplars, augment)
     if classes is None: raise RabitError(f"{root} is {layout.what}: how many classes? " + (f"Their ids ask for classes={_some_ids(layout)}, as far as looked at" if layout.ids else "Say classes=…"))
-    check(1 <= classes <= 255, f"classes={classes}: 1 to 255 would fit (255 itself marks unknown pixels)")
     if layout.name == "archives":
         check(split is None and exemplars is None, f"{root} holds archives, which have no splits and no lists of exemplars")
         return TarSource(root, classes, size, self_share, seed, augment=augment)
@@ -419,7 +415,7 @@ def _look(layout:Layout, item:tuple, classes:int|None, note, sizes:Counter, ids:
         im = _rgb(_open(picture), picture)
         sizes[im.size] += 1
         if layout.kinds[0] == "joints" and not _placed(labels, picture, im.size)[:, 2].any(): return note("nobody found", str(labels))
-        found = _stored(layout, picture, labels, im.size)
+        found = _stored(layout, picture, labels, im.size, classes)
     except RabitError as e: return note("sizes differ" if "must have one" in str(e) else "unreadable", str(e))
     if found is None: return
     ids.update(np.unique(found).tolist())
@@ -442,6 +438,7 @@ def inspect_set(root:str|Path, # any data folder
                 most:int=100, # pictures that are decoded in each part
                ) -> FolderReport: # as from `inspect_folder`, with "set", "kinds" and "classes"; str() is for reading
     "What a folder is, what of it fits and what does not, with counts and first offenders: all names, and the insides of some files."
+    check(classes is None or 1 <= classes <= 255, f"classes={classes}: 1 to 255 would fit (255 itself marks unknown pixels)")
     root = Path(root)
     try: layout = recognise(root)
     except RabitError as e: return FolderReport(root=str(root), fits=False, splits={}, notes=[f"  {e}"], set=None, kinds=(), classes=None)

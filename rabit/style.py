@@ -178,15 +178,21 @@ def _choose(self:PictureFolder, index, rng, known):
 
 # %% ../nbs/33_style.ipynb #a858191c
 def style_source(
-    data,        # name of a world, or a folder of pictures, which may be divided into content/ and style/
+    data,        # name of a world, or a folder of pictures, which may be divided into content/ and style/, or keep its pictures in images/
     size:tuple=(64, 64),  # (h, w)
     seed:int=0,  # of all chance
     self_share:float=.5,  # of a folder: share of records whose answer is known
+    augment:bool=True,    # see `PictureFolder`
+    split:str|None=None,  # part of a folder's images/
 ):               # `StyleSource` or `PictureFolder`
     "The records for style transfer that a name stands for."
     if data in worlds(): return StyleSource(data, seed, size)
-    two = [Path(data) / name for name in ("content", "style")]
-    return PictureFolder(*(two if all(f.is_dir() for f in two) else [data]), size=size, seed=seed, self_share=self_share)
+    two, images = [Path(data) / name for name in ("content", "style")], Path(data) / "images"
+    whole = images if images.is_dir() else Path(data)                          # label maps beside them are no pictures
+    if split is not None:
+        check((whole / split).is_dir(), f"{whole} has no part {split!r}; a folder of that name is needed")
+        whole = whole / split
+    return PictureFolder(*(two if all(f.is_dir() for f in two) else [whole]), size=size, seed=seed, self_share=self_share, augment=augment)
 
 # %% ../nbs/33_style.ipynb #d29d01a1
 def transfer(

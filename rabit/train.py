@@ -170,7 +170,9 @@ def make_source(
 ):                       # anything with .batch(indices, device), .classes and .size
     "The data that a configuration names; where pictures are conditions, the source of notebook 33"
     seed, kind = config.seed if seed is None else seed, config.model.get("condition", "labels")
-    if kind == "picture": return import_module("rabit.style").style_source(config.data, config.size, seed, config.self_share)
+    if kind == "picture":
+        check(config.exemplars is None, f"exemplars = {config.exemplars}: where pictures are conditions, there are no lists; styles come from the folder style/")
+        return import_module("rabit.style").style_source(config.data, config.size, seed, config.self_share, augment, config.split)
     if config.data in worlds(): return SceneSource(config.data, seed, config.size)
     return open_set(config.data, kind, config.classes if kind == "labels" else None, config.size, config.split, config.self_share, seed, config.exemplars, augment)
 
@@ -878,10 +880,10 @@ def train(
         trainer = load_state(out, device, steps) if config is None else None
         config, done = (config, None) if trainer is None else (trainer.config, trainer.done)
         source = source or make_source(config)
-        check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
-        trainer, kind = trainer or Trainer(config, device), getattr(source, "condition", "labels")
-        wanted = trainer.model.config["condition"]
+        kind, wanted = getattr(source, "condition", "labels"), config.model.get("condition", "labels")
         check(kind == wanted, f"the data's conditions are {kind}, and the model is built for {wanted}: model={suited(kind) or dict(condition='labels')} would fit (`preset` sets it)")
+        check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
+        trainer = trainer or Trainer(config, device)
         if trainer.rank == 0: open_run(out, done)
         if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
         follow_run(trainer, source, out, progress and trainer.rank == 0, listen(out, tensorboard, live) if trainer.rank == 0 else None)

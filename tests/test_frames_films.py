@@ -92,3 +92,13 @@ def test_an_old_film_stays_where_a_new_one_fails(tmp_path):
         raise RabitError("the second label map is missing")
     with pytest.raises(RabitError, match="second"): write_frames(broken(), tmp_path / "x.gif")
     assert (tmp_path / "x.gif").read_bytes() == old
+
+
+def test_a_film_of_joints_lies_on_the_exemplar_as_large_as_it_came(tmp_path):
+    import json
+    from rabit.conditions import CONDITIONS
+    torch.manual_seed(0)
+    model = rabit(CONDITIONS["joints"], size=(32, 32), width=4, features=8, position="coord", condition="joints").eval()
+    for i in range(2): (tmp_path / f"{i}.json").write_text(json.dumps(dict(people=[dict(pose_keypoints_2d=[20 + i, 30, 1] * 18)])))
+    found = list(translate_frames(model, [tmp_path / "0.json", tmp_path / "1.json"], torch.rand(1, 3, 80, 80), progress=False))
+    assert [f.size for f in found] == [(80, 80)] * 2

@@ -333,3 +333,5 @@ def test_every_kind_of_condition_is_translated_and_edited():
     assert fails(lambda: tiny(classes=3, condition="edges", position="coord"), "classes = 3", "2 channels")
     assert fails(lambda: tiny(classes=2, condition="edge"), "'edge'", "joints") and fails(lambda: tiny(classes=2, condition="edges"), "'semantic'", "'coord'")
     assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), record["exemplar"]), "(1, 7, 8, 8)", "(1, 2, h, w)")
+    joints = tiny(classes=35, condition="joints", position="coord").eval()
+    assert fails(lambda: joints.translate(drawing, record["exemplar"]), "OpenPose", ".json")

@@ -46,6 +46,17 @@ def fails(call, *words):
     for word in words: assert word in message, (word, message)
     return message
 
+def slow_region(labels, at):
+    "Connected pixels of one class, pixel by pixel"
+    (x, y), (h, w) = at, labels.shape
+    mask, todo = torch.zeros(h, w, dtype=torch.bool), [(x, y)]
+    while todo:
+        i, j = todo.pop()
+        if 0 <= i < w and 0 <= j < h and not mask[j, i] and labels[j, i] == labels[y, x]:
+            mask[j, i] = True
+            todo += [(i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)]
+    return mask
+
 class Recorder:
     "In the translator's place: paints black, and counts"
     config, calls = dict(classes=7), 0
@@ -56,22 +67,12 @@ class Recorder:
 
 
 def test_a_region_is_what_a_flood_pixel_by_pixel_reaches():
-    def slow(labels, at):
-        (x, y), (h, w) = at, labels.shape
-        mask, todo = torch.zeros(h, w, dtype=torch.bool), [(x, y)]
-        while todo:
-            i, j = todo.pop()
-            if 0 <= i < w and 0 <= j < h and not mask[j, i] and labels[j, i] == labels[y, x]:
-                mask[j, i] = True
-                todo += [(i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)]
-        return mask
-
     g = torch.Generator().manual_seed(0)
     for h, w in ((1, 1), (1, 9), (7, 1), (12, 17)):
         for classes in (1, 2, 3):
             noise = torch.randint(classes, (h, w), generator=g)
             at = (int(torch.randint(w, (), generator=g)), int(torch.randint(h, (), generator=g)))
-            assert torch.equal(region(noise, at), slow(noise, at))
+            assert torch.equal(region(noise, at), slow_region(noise, at))
     diagonal = torch.eye(4, dtype=torch.int64)
     assert region(diagonal, (1, 1)).sum() == 1                                     # corners do not connect
     for bad in ((64, 3), (3, 64), (-1, 0), (2.5, 1)): fails(lambda: region(torch.zeros(64, 64, dtype=torch.int64), bad), "64×64", str(bad[0]), "0 to 63")
