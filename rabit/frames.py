@@ -101,7 +101,11 @@ class Remembering(nn.Module):
     ):
         super().__init__()
         self.encoder, self.known = encoder, encoder(exemplar.new_zeros(1, encoder.classes, *exemplar.shape[-2:]), exemplar, exemplar_condition)
-    def forward(self, condition, exemplar, exemplar_condition=None): return Features(self.encoder.query(condition), *self.known[1:])
+    def forward(self,
+        condition:Tensor,  # (b, c, h, w)
+        exemplar:Tensor,   # not looked at: it is known
+        exemplar_condition:Tensor|None=None,  # the same
+    )->Features: return Features(self.encoder.query(condition), *self.known[1:])
 
 def remembering(
     translator:Translator,  # is not changed

@@ -252,7 +252,9 @@ class History:
     def now(self):
         "The present state"
         return self.states[self.at]
-    def do(self, state):
+    def do(self,
+        state,  # to be the newest
+    ):
         "Go on to a new state"
         self.states = (self.states[:self.at + 1] + [state])[-self.limit - 1:]
         self.at = len(self.states) - 1
@@ -424,7 +426,10 @@ def press(self:Editor,
     self.trail = [(x, y)]
 
 @patch
-def drag(self:Editor, x:float, y:float):
+def drag(self:Editor,
+    x:float,  # pixels of the map, from the left
+    y:float,  # and from above
+):
     "Go on with a stroke, if one has begun"
     if self.trail: self.trail.append((x, y))
 
@@ -543,13 +548,19 @@ def _try(self:Easel, act):
     else: self.complain("")
 
 @patch
-def spot(self:Easel, x:float, y:float)->tuple:  # x, y in pixels of the map
+def spot(self:Easel,
+    x:float,  # screen pixels of the canvas, from the left
+    y:float,  # and from above
+)->tuple:  # x, y in pixels of the map
     "Which place of the map a place on the canvas means, on the map or on the picture beside it"
     w = self.editor.labels.shape[1] * self.zoom
     return (x % w) / self.zoom - .5, y / self.zoom - .5
 
 @patch
-def down(self:Easel, x:float, y:float):
+def down(self:Easel,
+    x:float,  # screen pixels of the canvas, from the left
+    y:float,  # and from above
+):
     "The mouse is pressed at a place of the canvas: choose a class, or begin a stroke"
     (h, w), z = self.editor.labels.shape, self.zoom
     if y < h * z: return self.editor.press(*self.spot(min(max(x, 0), 2 * w * z - 1), max(y, 0)))
@@ -559,7 +570,10 @@ def down(self:Easel, x:float, y:float):
     self.draw()
 
 @patch
-def move(self:Easel, x:float, y:float):
+def move(self:Easel,
+    x:float,  # screen pixels of the canvas, from the left
+    y:float,  # and from above
+):
     "The mouse moves: the stroke goes on, seen as a line"
     if not self.editor.trail: return
     (a, b), (c, d), z = self.editor.trail[-1], self.spot(x, y), self.zoom
@@ -570,7 +584,10 @@ def move(self:Easel, x:float, y:float):
     self.canvas.stroke_line((a + .5) * z, (b + .5) * z, (c + .5) * z, (d + .5) * z)
 
 @patch
-def up(self:Easel, x:float=0, y:float=0):
+def up(self:Easel,
+    x:float=0,  # where the mouse is let go; no matter
+    y:float=0,  # the same
+):
     "The mouse is released, or leaves the canvas: the stroke ends, and the picture follows"
     if not self.editor.trail: return
     self._try(self.editor.release)

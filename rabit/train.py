@@ -322,7 +322,12 @@ def generator_terms(self:Trainer,
 
 # %% ../nbs/15_train.ipynb #bb096e61
 @patch
-def vgg_terms(self:Trainer, y, picture, exemplar, paired)->dict:
+def vgg_terms(self:Trainer,
+    y:Tensor,         # (b, 3, h, w), the output
+    picture:Tensor,   # (b, 3, h, w), the truth
+    exemplar:Tensor,  # (b, 3, H, W)
+    paired:Tensor,    # (b,) bool: is the truth known?
+)->dict:              # name → value
     "Terms that compare VGG19 features: of output and true picture, and of output and exemplar"
     w, terms = self.config.weights, {}
     ys, xs = self.vgg(y), self.vgg(picture)
@@ -335,7 +340,11 @@ def vgg_terms(self:Trainer, y, picture, exemplar, paired)->dict:
 
 # %% ../nbs/15_train.ipynb #3e6b3360
 @patch
-def judged_terms(self:Trainer, condition, y, picture)->dict:
+def judged_terms(self:Trainer,
+    condition:Tensor,  # (b, classes, h, w)
+    y:Tensor,          # (b, 3, h, w), the output
+    picture:Tensor,    # (b, 3, h, w), the truth
+)->dict:               # name → value
     "What the judge says of the output, and how its features differ from those of the true picture"
     fake = self.judge(condition, y)
     terms = dict(adversarial=hinge_g([l.float() for l, _ in fake]))
@@ -346,7 +355,11 @@ def judged_terms(self:Trainer, condition, y, picture)->dict:
 
 # %% ../nbs/15_train.ipynb #7aee1b45
 @patch
-def translate(self:Trainer, record, condition, theirs):
+def translate(self:Trainer,
+    record:dict,       # a batch, on the device
+    condition:Tensor,  # (b, classes, h, w)
+    theirs:Tensor,     # (b, classes, H, W), the exemplar's
+):                     # `Translation`
     "The model's forward pass; what it refuses is said with the step at which it happened"
     try: return self.model(condition, record["exemplar"], theirs)
     except RabitError as e:
@@ -354,7 +367,11 @@ def translate(self:Trainer, record, condition, theirs):
 
 # %% ../nbs/15_train.ipynb #497b75b3
 @patch
-def generator_loss(self:Trainer, record, condition, theirs)->tuple:
+def generator_loss(self:Trainer,
+    record:dict,       # a batch, on the device
+    condition:Tensor,  # (b, classes, h, w)
+    theirs:Tensor,     # (b, classes, H, W), the exemplar's
+)->tuple:              # loss, name → value, picture (b, 3, h, w)
     "The generator's loss, its terms and the entropy of the match, and the picture for the judge"
     with self.autocast():
         found = self.translate(record, condition, theirs)
@@ -426,7 +443,11 @@ def update(self:Trainer,
 
 # %% ../nbs/15_train.ipynb #30e65305
 @patch
-def judge_loss(self:Trainer, condition, real, fake)->tuple:
+def judge_loss(self:Trainer,
+    condition:Tensor,  # (b, classes, h, w)
+    real:Tensor,       # (b, 3, h, w), true pictures
+    fake:Tensor,       # (b, 3, h, w), outputs, detached
+)->tuple:              # loss, name → value
     "The discriminator's loss, twice: to be minimised, and as a value"
     with self.autocast(): loss = hinge_d([l.float() for l, _ in self.judge(condition, real)], [l.float() for l, _ in self.judge(condition, fake)])
     return loss, dict(judge=loss.detach())
@@ -769,7 +790,10 @@ def run_steps(
     if recent: note(log_row(trainer, recent, time.perf_counter() - start))
 
 # %% ../nbs/15_train.ipynb #00c8d971
-def warn_alike(trainer:Trainer, bar):
+def warn_alike(
+    trainer:Trainer,  # whose match it is
+    bar,              # tqdm, which writes above itself
+):
     "Say that the match has no preferences"
     weight = trainer.config.weights["feature"]
     hint = f"Is the feature-consistency weight ({weight:g}) too large?" if weight else "More weight for match or warp may help"
@@ -777,7 +801,10 @@ def warn_alike(trainer:Trainer, bar):
 
 COLLAPSE = .7  # above it a warning; .5 is equally far from what the condition asks and from the exemplar
 
-def warn_collapse(row:dict, bar):
+def warn_collapse(
+    row:dict,  # of the log, with the samples' collapse
+    bar,       # tqdm
+):
     "Say that outputs become their exemplars, well before they are copies"
     worst = max(row["collapse"], row["collapse_warp"])
     if worst > COLLAPSE: bar.write(f"warning, step {row['step']}: pictures resemble their exemplars more than what the conditions ask for (identity collapse {worst:.2f}, 1 is a copy). "
