@@ -4,8 +4,8 @@
 BIN := .venv/bin
 
 help:
-	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about eight minutes)"
-	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (under twenty minutes)"
+	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
+	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (about half an hour)"
 	@echo "make compare   train five systems and RABIT's ablations, three seeds each; tables and pictures in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
 	@echo "make bench   how fast every form of matching is on this machine, its memory, its growth and the floor (about ten minutes; ARGS=--quick under three)"
 	@echo "make bench-train   how fast training is on this machine, what helps, and the largest batch that fits (a few minutes)"
@@ -20,7 +20,7 @@ setup:
 demo: setup
 	@echo "== Demo: condition and exemplar become a picture"
 	@$(BIN)/rabit_demo --out outputs
-	@echo "Done. Look at outputs/demo.png and outputs/demo.md"
+	@echo "Done. Look at outputs/demo.png, outputs/shipped*.png and outputs/demo.md"
 
 test: setup
 	@$(BIN)/python .ci/check.py

@@ -540,7 +540,7 @@ def run_demo(
     write_sheet(model, shown, out / "demo.png")
     text = demo_report(results, config, count, perf_counter() - start, device)
     write_whole(out / "demo.md", lambda path: path.write_text(text, encoding="utf-8"))
-    print(f"{text}\npictures: {out / 'demo.png'}; table: {out / 'demo.md'}; weights: {run}")
+    print(f"{text}\npictures: {out / 'demo.png'} and {out / 'shipped*.png'}; table: {out / 'demo.md'}; weights: {run}")
 
 # %% ../nbs/16_cli.ipynb #cb09a2b5
 @command
