@@ -8,6 +8,7 @@ __all__ = ['TRUST', 'FILMS', 'moving', 'flicker', 'local_match', 'mix', 'Remembe
 
 # %% ../nbs/18_frames.ipynb #1c0f51ae
 import copy, shutil, subprocess
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
@@ -204,11 +205,16 @@ def one_palette(
     return [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
 
 # %% ../nbs/18_frames.ipynb #26440a75
+def _ffmpeg(path):
+    "The program that writes such films, or a refusal"
+    program = shutil.which("ffmpeg")
+    if program is None and find_spec("imageio_ffmpeg"): program = import_module("imageio_ffmpeg").get_ffmpeg_exe()
+    check(program, f"{path}: films of this kind need the program ffmpeg, which is not installed; .gif, .webp and a folder of pictures need nothing")
+    return program
+
 def _movie(frames, path, fps):
     "Frames through the program ffmpeg"
-    program = shutil.which("ffmpeg")
-    if program is None and find_spec("imageio_ffmpeg"): program = __import__("imageio_ffmpeg").get_ffmpeg_exe()
-    check(program, f"{path}: films of this kind need the program ffmpeg, which is not installed; .gif, .webp and a folder of pictures need nothing")
+    program = _ffmpeg(path)
     (w, h), where = frames[0].size, ["-f", "rawvideo", "-pix_fmt", "rgb24"]
     call = [program, "-y", "-loglevel", "error", *where, "-s", f"{w}x{h}", "-r", f"{fps:g}", "-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
     done = subprocess.run(call, input=b"".join(f.convert("RGB").tobytes() for f in frames), capture_output=True)
@@ -225,7 +231,7 @@ def check_film(
     check(0 < fps <= (50 if path.suffix.lower() == ".gif" else 1000), f"{fps:g} frames in a second do not fit: above 0 and at most {'50 in a GIF' if path.suffix.lower() == '.gif' else 1000} is needed")
     if path.suffix:
         check_output(path, FILMS, inputs)
-        if path.suffix.lower() == ".mp4": check(shutil.which("ffmpeg") or find_spec("imageio_ffmpeg"), f"{path}: films of this kind need the program ffmpeg, which is not installed; .gif, .webp and a folder of pictures need nothing")
+        if path.suffix.lower() == ".mp4": _ffmpeg(path)
     else:
         check_place(path / "0000.png")
         check(not path.exists() or path.is_dir() and not any(path.iterdir()), f"{path} is there already; the name of a new or empty folder is needed")
@@ -263,13 +269,13 @@ def rabit_frames(argv=None):
     p.add_argument("-o", "--out", type=Path, default=Path("out.gif"), help="film to write: .gif, .webp, .mp4 (needs ffmpeg), or a name without ending for a folder of PNGs (default out.gif)")
     p.add_argument("--fps", type=above_zero, default=10., help="frames in a second (default 10)")
     p.add_argument("--steady", type=float, default=.5, metavar="X", help="share of the frame before, 0 to below 1 (default 0.5; 0: every frame alone)")
-    p.add_argument("--exemplar-labels", type=Path, help="the exemplar's own label map (default: read from the picture by the model)")
+    p.add_argument("--exemplar-condition", type=Path, help="the exemplar's own label map (default: read from the picture by the model)")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size to work at (default: about as many pixels as the model was trained on)")
     add_weights(p)
     args = p.parse_args(argv)
     check(0 <= args.steady < 1, f"--steady {args.steady:g} does not fit: a share from 0 to below 1 is needed")
-    check_film(args.out, args.fps, (args.maps, args.exemplar, args.exemplar_labels))
+    check_film(args.out, args.fps, (args.maps, args.exemplar, args.exemplar_condition))
     maps = read_frames(args.maps)
-    frames = translate_frames(load_weights(args), maps, args.exemplar, args.exemplar_labels, args.size, args.steady, progress=True)
+    frames = translate_frames(load_weights(args), maps, args.exemplar, args.exemplar_condition, args.size, args.steady, progress=True)
     write_frames(frames, args.out, args.fps)
     print(f"wrote {args.out} ({len(maps)} frames)")
