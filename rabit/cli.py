@@ -28,7 +28,7 @@ from .encode import VGG19
 from .metrics import evaluate, table
 from .model import Translator, check_place, find_builder, shipped_weights, system_builder, systems, write_whole
 from .scenes import world, worlds
-from .sets import deep_features, inspect_set, open_set, recognise, retrieve_by
+from .sets import _listed, deep_features, inspect_set, open_set, recognise, retrieve_by
 from .show import save_sheet
 from .train import PRECISIONS, PREVIOUS, PRESETS, STATE, TrainConfig, make_source, preset, sample_rows, suited, train
 
@@ -239,16 +239,9 @@ def find_named(
     endings=SUFFIXES,   # of the files that are wanted
 )->dict:                # name without ending → file
     "A folder's files in natural order, without hidden ones"
-    found = {}
-    for path in sorted(folder.rglob("*"), key=lambda p: natural(p.as_posix())):
-        name = path.relative_to(folder)
-        ending = next((e for e in endings if path.name.lower().endswith(e)), None)
-        if ending is None or any(part.startswith(".") for part in name.parts) or path.is_dir(): continue
-        stem = name.as_posix()[:-len(ending)]
-        check(stem not in found, f"{folder} holds {found.get(stem, path).name} and {path.name}, which would be painted to one file: one of them must go")
-        found[stem] = path
+    found = _listed(folder, endings)
     check(found, f"{folder} holds no files to read; names ending in {', '.join(endings)} are looked for")
-    return found
+    return {name: found[name] for name in sorted(found, key=natural)}
 
 # %% ../nbs/16_cli.ipynb #0b17b770
 def exemplar_finder(

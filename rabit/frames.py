@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from .cli import above_zero, add_weights, check_output, command, WRITTEN, load_weights, natural, Parser, size_of
-from .core import RabitError, check, check_finite, check_map, crop_to, pad_to, pixel_grid, resize, to_pil, unit
+from .cli import above_zero, add_weights, check_output, command, load_weights, natural, Parser, size_of
+from .core import RabitError, check, crop_to, pad_to, pixel_grid, resize, to_pil, unit
 from .data import SUFFIXES
 from .encode import Encoder, Features
 from .match import Match

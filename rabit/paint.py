@@ -281,7 +281,7 @@ def unchanged(
     return torch.arange(labels.numel(), device=labels.device).view(labels.shape).masked_fill(labels != edited, -1)
 
 def repaint(
-    translator:Translator,
+    translator:Translator,  # for label maps
     picture,        # the original: a path, a PIL image or a tensor (1, 3, h, w) in [-1, 1]
     labels:Tensor,  # (h, w), its label map
     edited:Tensor,  # (h, w), the map that is wanted

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .conditions import CONDITIONS, edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from .core import UNKNOWN, RabitError, check, check_size
-from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, _check_ids, _header, _ids, _open, _others, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
+from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, _check_ids, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
                         inspect_folder, pseudo_exemplar, push, random_map, read_pairs)
 from .encode import VGG19
 
