@@ -26,7 +26,7 @@ from .core import RabitError, check, pick_device
 from .data import PALETTES, SUFFIXES, SceneSource, check_listed, read_labels, read_pairs, read_palette, read_picture, retrieve, write_pairs
 from .encode import VGG19
 from .metrics import evaluate, table
-from .model import Translator, check_place, find_builder, shipped_weights, system_builder, systems, write_whole
+from .model import Translator, check_place, find_builder, saved_config, shipped_weights, system_builder, systems, write_whole
 from .scenes import world, worlds
 from .sets import _listed, deep_features, inspect_set, open_set, recognise, retrieve_by
 from .show import save_sheet
@@ -361,9 +361,10 @@ def train_parser()->Parser:
     p.add_argument("--condition", choices=list(CONDITIONS), help="what a folder's conditions shall be (default: what the set is known for; labels for your own, edges where there are only pictures)")
     p.add_argument("--out", type=Path, help="folder of the run (default runs/NAME-OF-DATA)")
     p.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder; its own settings count, only --steps and --device may change")
-    p.add_argument("--system", choices=sorted(systems()), default="rabit", help="which system (default rabit)")
+    p.add_argument("--start", metavar="NAME", help="begin with the weights of a run's folder or of shipped weights, and with their network, instead of random ones")
+    p.add_argument("--system", choices=sorted(systems()), help="which system (default rabit, or that of --start)")
     p.add_argument("--model", type=argument_of, action="append", default=[], metavar="NAME=X", help="argument of the system's builder, such as k=5 or position=coord; may be repeated")
-    p.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="where to start from (default demo)")
+    p.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="settings to change from (default demo)")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size of the pictures, multiples of 8")
     p.add_argument("--steps", type=positive, help="of training")
     p.add_argument("--batch", type=positive, help="records of a step")
@@ -399,10 +400,12 @@ def train_config(
     given |= dict(classes=classes, vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if known else str(Path(args.data).resolve())  # so that --resume works from anywhere
-    builder, model = system_builder(args.system), dict(args.model)
+    builder, model = system_builder(args.system or "rabit"), dict(args.model)
+    if args.start: given |= dict(start=args.start)
+    if args.start and not args.system: builder = str(saved_config(args.start).get("builder"))
     takes = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
-    check(model.keys() <= takes, f"--model {', '.join(sorted(model.keys() - takes))}: {args.system} has no such argument; it has {', '.join(sorted(takes))}")
-    return preset(args.preset, data=data, weights=dict(args.weight), builder=builder, model=suited(kind) | model, **given)
+    check(model.keys() <= takes, f"--model {', '.join(sorted(model.keys() - takes))}: {builder.rpartition('.')[2]} has no such argument; it has {', '.join(sorted(takes))}")
+    return preset(args.preset, data=data, weights=dict(args.weight), builder=builder, model=dict(condition=kind) | suited(kind) | model, **given)
 
 # %% ../nbs/16_cli.ipynb #fa306192
 @command

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Translation', 'BilevelMatcher', 'Translator', 'trunk', 'rabit', 'same_area', 'check_place', 'write_whole',
-           'shipped_weights', 'find_weights', 'read_json', 'read_weights', 'find_builder', 'systems', 'system_builder',
-           'suits', 'build', 'check_weights', 'load_whole', 'enlarge', 'full_places', 'labels_at']
+           'shipped_weights', 'find_weights', 'read_json', 'saved_config', 'read_weights', 'find_builder', 'systems',
+           'system_builder', 'suits', 'build', 'check_weights', 'load_whole', 'enlarge', 'full_places', 'labels_at']
 
 # %% ../nbs/13_model.ipynb #fe477eb3
 import inspect, json, math, os
@@ -369,6 +369,12 @@ def read_json(
     check(isinstance(found, dict), f"{path} holds a {type(found).__name__}; a JSON object is needed")
     return found
 
+def saved_config(
+    name,  # a folder, or a shipped name
+)->dict:   # "builder" and its arguments
+    "How a saved model was built"
+    return read_json(find_weights(name) / "config.json")
+
 def read_weights(
     path,  # of a safetensors file
 )->dict:   # name → tensor
@@ -463,7 +469,7 @@ def from_pretrained(cls:Translator,
 )->Translator:     # in evaluation mode
     "Load all of a saved model, or fail with what does not fit"
     folder = find_weights(name)
-    config = read_json(folder / "config.json")
+    config = saved_config(folder)
     try:
         with torch.device("meta"): shapes = build(config).state_dict()         # takes no memory, whatever widths the file names
     except RabitError as e: raise RabitError(f"{folder / 'config.json'}: {e}") from None

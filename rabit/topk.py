@@ -88,7 +88,7 @@ def _search(
     for _ in range(rounds):
         lost, gained = torch.sigmoid(t - winners), torch.sigmoid(torch.sub(others, t, out=spare[1]), out=spare[1])
         loss, gain = total(lost).clamp_min(tiny), total(gained).clamp_min(tiny)
-        slope = 2 - total(lost * lost) / loss - total(torch.mul(gained, gained, out=spare[1])) / gain
+        slope = 2 - total(lost * lost) / loss - torch.linalg.vector_norm(gained, dim=-1, keepdim=True)**2 / gain
         step = (gain / loss).log() / slope
         t = t + step
         if not torch.compiler.is_compiling() and not (step.abs() > torch.finfo(z.dtype).eps**.5).any(): break
@@ -111,13 +111,14 @@ def threshold(
 # %% ../nbs/04_topk.ipynb #36dc1db2
 def _pull(chosen, grad, eps, spare=(None, None)):
     "The vector-Jacobian product; differentiable itself"
-    w = torch.mul(torch.add(torch.neg(chosen, out=spare[0]), 1, out=spare[0]), chosen, out=spare[0])
-    mean = torch.mul(grad, w, out=spare[1]).sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
-    pulled = torch.mul(torch.sub(grad, mean, out=spare[1]), w, out=spare[1])
+    w = torch.addcmul(chosen, chosen, chosen, value=-1, out=spare[0])
+    pulled = torch.mul(grad, w, out=spare[1])
+    mean = pulled.sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
+    pulled = torch.addcmul(pulled, w, mean, value=-1, out=spare[1])
     return torch.mul(pulled, 2 / max(eps, torch.finfo(w.dtype).tiny), out=spare[1])
 
 # %% ../nbs/04_topk.ipynb #b4448153
-def _by_rows(f, *xs, spare=0, keep=1, times=8):
+def _by_rows(f, *xs, spare=0, keep=1, times=4):
     """f(*xs, spare), a few rows at a time, with so many spare tensors like the rows, to be overwritten
 
     A row is the last `keep` dimensions; `times` as many numbers as the rows hold are at work at once."""
@@ -133,13 +134,28 @@ def _by_rows(f, *xs, spare=0, keep=1, times=8):
         out[i:i + rows] = part
     return out.reshape(*xs[0].shape[:xs[0].ndim - keep], *out.shape[1:])
 
+# %% ../nbs/04_topk.ipynb #680e2b3a
+_GROUP = 64
+
+def _best(
+    scores:Tensor,  # (…, n)
+    k:int,          # 1 … n
+)->tuple:           # values and indices (…, k), largest first
+    "`torch.topk`, on long rows by way of the largest of each group"
+    n = scores.shape[-1]
+    if torch.compiler.is_compiling() or n % _GROUP or n < 4 * k * _GROUP: return tuple(scores.topk(k, -1))
+    groups = scores.unflatten(-1, (-1, _GROUP)).amax(-1).topk(k, -1).indices
+    inside = (_GROUP * groups[..., None] + torch.arange(_GROUP, device=scores.device)).flatten(-2)
+    values, at = scores.gather(-1, inside).topk(k, -1)
+    return values, inside.gather(-1, at)
+
 # %% ../nbs/04_topk.ipynb #f1d1bdec
 def _choose(scores, k, eps, masked, spare):
     "A = σ(z - t)"
-    top = scores.topk(k + 1, -1)
-    z, _ = _centre(scores, k, eps, top.values[..., k - 1:], spare[:2])
+    top, best = _best(scores, k + 1)
+    z, _ = _centre(scores, k, eps, top[..., k - 1:], spare[:2])
     if masked: z = z.masked_fill(scores == -math.inf, -math.inf)                    # where even the k-th is masked, z was NaN
-    t = _search(z, k, best=top.indices[..., :k], spare=spare[1:])
+    t = _search(z, k, best=best[..., :k], spare=spare[1:])
     return torch.sigmoid(torch.sub(z, t, out=spare[0]), out=spare[0])
 
 class _SoftTopK(torch.autograd.Function):

@@ -7,8 +7,8 @@ __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE',
            'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'suited',
            'preset', 'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
            'not_compiled', 'compile_networks', 'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike',
-           'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'read_log', 'write_log', 'log_row',
-           'sample_rows', 'collapse_of', 'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due',
+           'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'start_from', 'read_log', 'write_log',
+           'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due',
            'vital_signs', 'run_steps', 'warn_alike', 'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined',
            'follow_run', 'train']
 
@@ -40,7 +40,7 @@ from .generate import SpadeResBlock
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
-from .model import Translator, build, load_whole, read_weights, suits, write_whole
+from .model import Translator, build, find_weights, load_whole, read_weights, saved_config, suits, write_whole
 from .scenes import match_errors, worlds
 from .sets import open_set
 from .show import panels, redraw, save_sheet, show_curves
@@ -72,6 +72,7 @@ class TrainConfig:
     self_share:float = .3     # of a folder's records: how many are pseudo pairs (the picture itself, moved)
     model:dict = field(default_factory=dict)    # arguments of the builder
     builder:str = "rabit.model.rabit"           # which system
+    start:str|None = None     # a saved model (a run's folder, or a shipped name) whose weights the run begins with; None: random ones
     weights:dict = field(default_factory=lambda: dict(PAPER_WEIGHTS))  # of the losses; a term that is not named has weight 0
     steps:int = 1000          # of both players
     batch:int = 4             # records a step
@@ -148,19 +149,27 @@ def preset(
     name:str,     # "tiny" (seconds), "demo" (minutes on two cores), "base" (256², the paper's widths)
     **changes,    # fields of `TrainConfig` to set; `model` and `weights` are merged entry by entry
 )->TrainConfig:
-    "A named configuration, with changes; another `builder` takes over only the widths of the networks from it, and a world of scenes (or pictures as conditions) sets classes and kind of condition"
+    "A named configuration, with changes; `start` sets the model's arguments, another `builder` takes over only the widths of the networks, and a world of scenes (or pictures as conditions) sets classes and kind of condition"
     check(name in PRESETS, f"preset {name!r} is not known: {', '.join(PRESETS)} are")
     known = {f.name for f in fields(TrainConfig)}
     check(changes.keys() <= known, f"{sorted(changes.keys() - known)} are no fields of a run's configuration: {', '.join(sorted(known))} are")
-    start = TrainConfig(**deepcopy(PRESETS[name]))
-    if changes.get("builder", start.builder) != start.builder: start.model = {k: start.model[k] for k in ("width", "features") if k in start.model}
-    if changes.get("model", {}).get("condition") == "picture": start.classes, start.model = CONDITIONS["picture"], start.model | suited("picture")
+    usual, theirs = TrainConfig(**deepcopy(PRESETS[name])), None
+    if changes.get("start"):
+        theirs = saved_config(changes["start"])
+        check(changes.get("builder", theirs["builder"]) == theirs["builder"], f"start = {changes['start']}: those weights were built by {theirs['builder']}, not by {changes.get('builder')}")
+        usual.builder, usual.classes = theirs.get("builder"), theirs.get("classes")
+        usual.model = {k: v for k, v in theirs.items() if k not in ("builder", "classes", "size", "names")}
+    elif changes.get("builder", usual.builder) != usual.builder: usual.model = {k: usual.model[k] for k in ("width", "features") if k in usual.model}
+    if changes.get("model", {}).get("condition") == "picture": usual.classes, usual.model = CONDITIONS["picture"], usual.model | suited("picture")
     elif changes.get("data") in worlds():
         scenes = SceneSource(changes["data"])
-        start.classes, start.model = scenes.classes, start.model | suited(scenes.condition)
+        usual.classes, usual.model = scenes.classes, usual.model | dict(condition=scenes.condition) | suited(scenes.condition)
     for part in ("model", "weights"):
-        if part in changes: changes[part] = getattr(start, part) | changes[part]
-    return replace(start, **changes)
+        if part in changes: changes[part] = getattr(usual, part) | changes[part]
+    made = replace(usual, **changes)
+    kinds = [c.get("condition", "labels") for c in (theirs or made.model, made.model)]
+    check(kinds[0] == kinds[1], f"start = {made.start}: the conditions of those weights are {kinds[0]}, and {kinds[1]} are wanted")
+    return made
 
 # %% ../nbs/15_train.ipynb #88c87ede
 def make_source(
@@ -564,6 +573,7 @@ def model_card(
     c = trainer.config
     losses = ", ".join(f"{k} {v:g}" for k, v in c.weights.items() if v)
     return (f"# {c.builder.rpartition('.')[2]} on {Path(c.data).name}\n\n- data: {Path(c.data).name}, {c.classes} classes, {c.size[0]}×{c.size[1]}\n"
+            + (f"- started from: the weights {c.start}\n" if c.start else "") +
             f"- steps: {trainer.done} of {c.steps}, batch {c.batch}, seed {c.seed}; the weights are a running average (decay {c.ema:g})\n"
             f"- losses: {losses}\n- features for losses: {trainer.vgg.note if trainer.vgg is not None else 'none'}\n"
             f"- limits: knows only what its data showed; pictures are worked on at about {c.size[0]}×{c.size[1]} pixels\n")
@@ -623,6 +633,19 @@ def load_state(
     trainer = Trainer(config if steps is None else replace(config, steps=steps), device)
     trainer.restore(tensors, done, path)
     return trainer
+
+# %% ../nbs/15_train.ipynb #2c289d61
+def start_from(
+    trainer:Trainer,  # new; its model, and the average, are filled
+)->list:              # names of the weights that stay new
+    "Take the weights of the saved model that the configuration names; another number of classes leaves the layers that depend on it new"
+    folder = find_weights(trainer.config.start)
+    weights, own = read_weights(folder / "model.safetensors"), trainer.model.state_dict()
+    other = saved_config(folder).get("classes") != trainer.config.classes
+    new = [k for k, x in own.items() if other and k in weights and weights[k].shape != x.shape]
+    load_whole(trainer.model, weights | {k: own[k] for k in new}, folder / "model.safetensors")
+    trainer.average.load_state_dict(trainer.model.state_dict())
+    return new
 
 # %% ../nbs/15_train.ipynb #339d4b0f
 def read_log(
@@ -911,7 +934,9 @@ def train(
         check(kind == wanted, f"the data's conditions are {kind}, and the model is built for {wanted}: model={suited(kind) or dict(condition='labels')} would fit (`preset` sets it)")
         check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
         trainer = trainer or Trainer(config, device)
+        new = start_from(trainer) if done is None and config.start else []
         if trainer.rank == 0: open_run(out, done)
+        if trainer.rank == 0 and new: print(f"{len(new)} weights of {config.start} depend on its number of classes and start anew ({', '.join(new[:3])}, …)", file=sys.stderr)
         if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
         follow_run(trainer, source, out, progress and trainer.rank == 0, listen(out, tensorboard, live) if trainer.rank == 0 else None)
     return trainer.average

@@ -2,6 +2,7 @@
 import math
 import torch
 from fastcore.test import test_fail
+from rabit.topk import _best
 from rabit.topk import _boundaries
 from rabit.topk import _centre
 from rabit.topk import _payments
@@ -88,6 +89,18 @@ def test_one_unknown_equals_converged_sinkhorn():
             for eps in (.5, 1., 10.):
                 a = torch.randn(3, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n + j))
                 torch.testing.assert_close(torch.sigmoid((2 * a - threshold(a, j, eps)) / eps), sinkhorn_topk(a, j, eps, 2000), atol=1e-6, rtol=0)
+
+
+def test_the_best_by_groups_are_the_best():
+    for n in (64, 1000, 1024, 4096):
+        noise = torch.randn(40, n, generator=torch.Generator().manual_seed(n))
+        masked, all_masked = noise.masked_fill(noise < 1.5, -math.inf), noise.clone()
+        all_masked[3], all_masked[4, 64:] = -math.inf, -math.inf
+        for a in (noise, noise.round(), noise.sort(-1).values, torch.zeros(2, n), masked, all_masked, noise.double() * 1e30, noise[0]):
+            for j in (1, 4, n // 2):
+                values, index = _best(a, j)
+                assert torch.equal(values, a.topk(j, -1).values) and torch.equal(values, a.gather(-1, index))
+                assert (index.sort(-1).values.diff() > 0).all()                                # no score twice
 
 
 def test_soft_top_k_is_sinkhorn_s_plan():

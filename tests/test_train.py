@@ -9,6 +9,7 @@ import sys
 import torch
 from PIL import Image
 from contextlib import redirect_stderr
+from copy import deepcopy
 from pathlib import Path
 from rabit.core import RabitError
 from rabit.core import pixel_grid
@@ -43,6 +44,7 @@ from rabit.train import rate
 from rabit.train import read_log
 from rabit.train import sample_rows
 from rabit.train import save_state
+from rabit.train import start_from
 from rabit.train import train
 from rabit.train import vital_signs
 from rabit.train import write_log
@@ -88,6 +90,7 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
         except RabitError as e: assert "are" in str(e)
         else: raise AssertionError("a name that does not exist was taken")
     other = preset("demo", builder="rabit.baselines.other.other", model=dict(features=32))
+    assert preset("tiny", start="street-64", model=dict(k=5)).model["width"] == 16 and preset("tiny", start="street-64", model=dict(k=5)).model["k"] == 5
     assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit.model.rabit").model["block"] == 2
 
 
@@ -311,6 +314,26 @@ def test_a_damaged_save_gives_way_to_the_one_before():
         try: load_state(folder, torch.device("cpu"))
         except RabitError as e: assert "cut short" in str(e)
         else: raise AssertionError("two broken states were taken")
+
+
+def test_a_run_starts_from_saved_weights_whole_or_with_other_classes_and_refuses_what_does_not_fit():
+    with TemporaryDirectory() as folder:
+        old = Trainer(small(), torch.device("cpu"))
+        old.step(make_source(small()).batch(range(2)))
+        save_state(old, folder)
+        larger = Trainer(preset("demo", start=folder, size=(48, 64), steps=3, seed=5), torch.device("cpu"))      # demo is wider: the saved network counts
+        assert start_from(larger) == [] and larger.done == 0 and f"started from: the weights {folder}" in model_card(larger)
+        for net in (larger.model, larger.average): assert all(torch.equal(v, old.average.state_dict()[k]) for k, v in net.state_dict().items())
+        fresh = Trainer(small(start=folder, classes=9, seed=5), torch.device("cpu"))
+        before = deepcopy(fresh.model.state_dict())
+        new = start_from(fresh)
+        assert 0 < len(new) < len(before) / 4 and "encoder.net.stems.0.weight" in new
+        for k, v in fresh.model.state_dict().items(): assert torch.equal(v, before[k] if k in new else old.average.state_dict()[k])
+        for odd, word in ((dict(model=dict(width=12)), "another shape"), (dict(model=dict(position="none")), "another shape"), (dict(builder="rabit.baselines.dynast.dynast"), "rabit.model.rabit"),
+                          (dict(data="face"), "edges"), (dict(start="nowhere"), "nowhere")):
+            try: start_from(Trainer(small(**dict(start=folder) | odd), torch.device("cpu")))
+            except RabitError as e: assert word in str(e), e
+            else: raise AssertionError(f"{odd} was taken")
 
 
 def test_a_log_line_holds_means_and_counts_skipped_steps():
