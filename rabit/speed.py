@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMS', 'SIDES', 'QUICK', 'maps', 'fused', 'halves', 'by_halves', 'bilevel', 'compiled', 'matcher_of', 'relative',
            'in_turn', 'speed_table', 'print_speed', 'growth', 'memory_of', 'floor_of', 'topk_table', 'sinkhorn_table',
-           'position_table', 'bench_matching', 'rabit_speed']
+           'batch_table', 'position_table', 'bench_matching', 'rabit_speed']
 
 # %% ../nbs/32_speed.ipynb #a426cad9
 import functools, json, math
@@ -34,10 +34,11 @@ def maps(
     device=torch.device("cpu"),  # where
     channels:tuple=(256, 256, 64),  # of query, key and what is warped
     dtype=torch.float32,  # of all three
-)->list:       # of maps (1, c, side, side), channels last, that want gradients
+    batch:int=1,  # maps of each
+)->list:       # of maps (batch, c, side, side), channels last, that want gradients
     "Query, key and something to warp"
     draw = torch.Generator().manual_seed(side)
-    return [torch.randn(1, c, side, side, generator=draw).to(device, dtype, memory_format=torch.channels_last).requires_grad_() for c in channels]
+    return [torch.randn(batch, c, side, side, generator=draw).to(device, dtype, memory_format=torch.channels_last).requires_grad_() for c in channels]
 
 # %% ../nbs/32_speed.ipynb #ea627d72
 def fused(q, z, v):
@@ -61,7 +62,7 @@ def bilevel(q, z, v):
 @functools.cache
 def compiled(form):  # a function of tensors
     "The form through torch.compile, or itself after one line where there is no compiler"
-    try: try_compiler(torch.device("cpu"))
+    try: try_compiler(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     except Exception as e: not_compiled([], e); return form
     return torch.compile(form, dynamic=False)
 
@@ -109,9 +110,10 @@ def speed_table(
     rounds:int=3,  # see `in_turn`
     device=torch.device("cpu"),  # where
     dtype=torch.float32,  # of the maps
+    batch:int=1,   # maps of each
 )->dict:           # name → dict(forward, both): seconds; both includes the way back
     "How long the forms take"
-    q, z, v = maps(side, device, dtype=dtype)
+    q, z, v = maps(side, device, dtype=dtype, batch=batch)
     slope = torch.ones_like(v)
     def there(form):
         with torch.no_grad(): form(q, z, v)
@@ -122,9 +124,10 @@ def speed_table(
 def print_speed(
     side,   # of the grids
     rows,   # from `speed_table`, "dense, fused" among them
+    what:str="",  # was measured, beside the side
 ):
     "A table of times, and of how many times faster than fused dense attention"
-    print(f"\n{f'{side}² tokens':28}{'forward ms':>12}{'with back':>12}{'times faster than dense, fused':>33}")
+    print(f"\n{f'{side}² tokens{what}':28}{'forward ms':>12}{'with back':>12}{'times faster than dense, fused':>33}")
     for name, row in rows.items():
         faster = {what: rows["dense, fused"][what] / row[what] for what in ("forward", "both")}
         print(f"{name:28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}{faster['forward']:18.1f}{faster['both']:15.1f}")
@@ -214,6 +217,17 @@ def sinkhorn_table(
     while (error := float((sinkhorn_topk(a, k, eps, turns) - exact).abs().max())) > close and turns < 10**6: turns = turns * 3 // 2
     return in_turn({"soft top-k": lambda: soft_topk(a, k, eps), "Sinkhorn": lambda: sinkhorn_topk(a, k, eps, turns)}, 3) | dict(rounds=turns, error=error)
 
+# %% ../nbs/32_speed.ipynb #98b01236
+def batch_table(
+    side:int,      # of the grids
+    batches=(1, 2, 4, 8),  # maps of each
+    rounds:int=3,  # see `in_turn`
+    device=torch.device("cpu"),  # where
+    names=("dense, fused", "bi-level"),  # of `FORMS`
+)->dict:           # number of maps → `speed_table`
+    "Forms on several maps at once, in 16 bits"
+    return {str(b): speed_table(side, names, rounds, device, torch.bfloat16, b) for b in batches}
+
 # %% ../nbs/32_speed.ipynb #d7f3a6a9
 SIDES = (32, 64, 128, 256, 512)
 QUICK = ("dense, fused", "bi-level, two halves", "bi-level, compiled", "bi-level")  # what is worth its time on large grids
@@ -247,6 +261,7 @@ def bench_matching(
         elif what == "memory" and side >= 128:
             names = (["dense, fused", "dense, matrix (CoCosNet)"] if side <= dense else []) + (["dense, in rows"] if side <= 128 else []) + ["bi-level, two halves", "bi-level"]
             found["memory"][str(side)] = {name: memory_of(name, side, device) for name in names}
+    if device.type == "cuda": found["batches"] = {str(side): batch_table(side, rounds=rounds, device=device, names=("dense, fused", "bi-level, compiled", "bi-level")) for side in sides if 128 <= side <= 256}
     return found | dict(topk=topk_table(rounds=rounds, device=device), sinkhorn=sinkhorn_table(), position=position_table())
 
 # %% ../nbs/32_speed.ipynb #da5de47c
@@ -264,6 +279,8 @@ def rabit_speed(argv=None):
     found = dict(machine=machine(device) | dict(threads=torch.get_num_threads())) | found
     print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {torch.get_num_threads()} threads, {device}")
     for side, rows in found["speed"].items(): print_speed(side, rows)
+    for side, table in found.get("batches", {}).items():
+        for batch, rows in table.items(): print_speed(side, rows, f", {batch} maps, bf16")
     print(f"\n{'bi-level':28}{'forward ms':>12}{'with back':>12}{'MB between':>12}{'floor ms':>10}")
     for side, rows in found["growth"].items(): print(f"{side + '² tokens':28}{1000 * rows['bi-level']['forward']:12.1f}{1000 * rows['bi-level']['both']:12.1f}{rows['bi-level']['memory']:12.0f}{1000 * found['floor'][side]['floor']:10.1f}")
     sizes = [int(side)**2 for side in found["growth"]]

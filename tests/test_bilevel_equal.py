@@ -66,3 +66,22 @@ def test_all_blocks_are_dense_matching(block):
     q, z = maps([(1, 5, 16, 12), (1, 5, 9, 16)], block, torch.float64)
     blocks = math.prod(grid_of((9, 16), (block, block)))
     torch.testing.assert_close(bilevel_match(q, z, block, blocks, 1., .1).dense(), dense_match(q, z, .1).dense())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("topk", ["soft", "straight", "hard"])
+def test_a_gpu_finds_what_the_slow_form_finds_on_the_cpu(scenes, dtype, topk):
+    record, query, key = scenes
+    q, z, v = (x.to(dtype) for x in (query, key, record["exemplar"]))
+    results = []
+    for device, form in (("cpu", lambda q, z: attend_blocks(q.float(), z.float(), rank_blocks(q.float(), z.float(), 4, 3, topk=topk), 4)), ("cuda", lambda q, z: bilevel_match(q, z, 4, 3, topk=topk))):
+        here = [x.to(device).requires_grad_() for x in (q, z, v)]
+        match = form(*here[:2])
+        warped = match.warp(here[2].float())
+        slopes = torch.autograd.grad(warped.square().mean() * 100, here)
+        results.append([match.index.cpu(), warped.detach().cpu(), *(s.float().cpu() for s in slopes)])
+    (index, *slow), (other, *fast) = results
+    same = (index == other).all(-1).float().mean()
+    assert same > .99                                                          # two equally good blocks may be taken in another order
+    for x, y in zip(slow, fast): assert (x - y).abs().mean() < (1e-3 if dtype == torch.float32 else 2e-2) * x.abs().mean() + (1 - same) * x.abs().max()

@@ -1,6 +1,7 @@
 # Generated from nbs/32_speed.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 import torch
 from rabit.speed import FORMS
+from rabit.speed import batch_table
 from rabit.speed import bilevel
 from rabit.speed import by_halves
 from rabit.speed import floor_of
@@ -50,3 +51,13 @@ def test_the_floor_by_hand():
 def test_sinkhorn_gets_there_in_the_end():
     found = sinkhorn_table(2, 16, 3, .05, 1e-4)
     assert found["error"] < 1e-4 and found["Sinkhorn"] > found["soft top-k"] > 0
+
+
+def test_forms_take_several_maps_in_16_bits():
+    found = batch_table(16, (1, 3), 1)
+    assert found.keys() == {"1", "3"} and all(t > 0 for rows in found.values() for row in rows.values() for t in row.values())
+    for q, z, v in (maps(16, channels=(8, 8, 4), dtype=torch.bfloat16, batch=3), maps(12, channels=(8, 8, 4), dtype=torch.bfloat16, batch=2)):
+        out = bilevel(q, z, v)
+        assert out.dtype == v.dtype and out.shape == v.shape
+        torch.testing.assert_close(out.float(), bilevel(q.float(), z.float(), v.float()), atol=.02, rtol=.02)
+        for i in range(len(q)): torch.testing.assert_close(out[i:i + 1], bilevel(q[i:i + 1], z[i:i + 1], v[i:i + 1]))
