@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'PALETTES', 'BLENDED', 'REACH', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'PARTS', 'SceneSource',
-           'conditions_of', 'read_picture', 'voc_color', 'read_palette', 'read_labels', 'find_splits', 'pick_split',
-           'find_pairs', 'group_of', 'random_map', 'push', 'pull', 'pseudo_exemplar', 'random_color', 'recolor',
-           'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs', 'check_listed', 'write_pairs',
-           'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
+           'conditions_of', 'read_picture', 'voc_color', 'read_palette', 'folder_palette', 'read_labels', 'find_splits',
+           'pick_split', 'find_pairs', 'group_of', 'random_map', 'push', 'pull', 'pseudo_exemplar', 'random_color',
+           'recolor', 'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs', 'check_listed',
+           'write_pairs', 'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
 
 # %% ../nbs/12_data.ipynb #81dd2b59
 import io, json, math, tarfile
@@ -188,6 +188,14 @@ def read_palette(palette, # a name among PALETTES; colours [(r, g, b), …] in t
 
 def _hex(color) -> str: return "#" + bytes(color).hex()
 
+# %% ../nbs/12_data.ipynb #6db5b6c0
+def folder_palette(root:str|Path, # a data folder
+    ) -> dict|None: # colour → id; None = the folder has no palette of its own
+    "The palette that a folder holds for its coloured label maps."
+    files = [f for f in (Path(root)/"palette.txt", Path(root)/"palette.json") if f.exists()]
+    check(len(files) < 2, f"{root} holds palette.txt and palette.json; one of them is needed")
+    return read_palette(files[0]) if files else None
+
 # %% ../nbs/12_data.ipynb #ff43fa34
 def _codes(colors:np.ndarray) -> np.ndarray:
     "One number for each colour: (..., 3) bytes → (...)."
@@ -209,7 +217,7 @@ def _list_colors(code:np.ndarray, palette:dict|None=None) -> str:
     return ", ".join(first) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
 
 # %% ../nbs/12_data.ipynb #cb972070
-_ASK = f"say which colour means which id where a condition is given (read_labels(…, palette=), rabit_translate --palette; a data folder needs ids): one of {', '.join(PALETTES)}, or a file of lines 'id r g b' or 'id #rrggbb'"
+_ASK = f"say which colour means which id where a condition is given (read_labels(…, palette=), rabit_translate --palette; a data folder: palette.txt in it): one of {', '.join(PALETTES)}, or a file of lines 'id r g b' or 'id #rrggbb'"
 
 def _recognise(code:np.ndarray, path:Path) -> dict:
     "The known palette that a picture's colours belong to."
@@ -514,7 +522,7 @@ class FolderSource:
         check(0 <= self_share <= 1, f"self_share={self_share} is not between 0 and 1")
         self.root, self.classes, self.size, self.seed, self.condition = Path(root), classes, tuple(size), seed, "labels"
         self.self_share, self.color_share, self.augment = self_share, color_share, augment
-        self.ignore, self.relabel = tuple(ignore), relabel
+        self.ignore, self.relabel, self.palette = tuple(ignore), relabel, folder_palette(root)
         self.split, self.names = pick_split(root, split), tuple(names or (str(i) for i in range(classes)))
         self.pairs = find_pairs(root, self.split)
         self.stems = list(self.pairs)
@@ -556,7 +564,7 @@ def read_pair(self:FolderSource, stem:str) -> tuple[Tensor, Tensor]:
 def _decode(self:FolderSource, picture:Path, labels:Path) -> tuple[np.ndarray, np.ndarray]:
     "Read a pair in full: (h, w, 3) and (h, w) bytes at the source's size."
     h, w = self.size
-    ids = _ids(_open(labels), labels, self.classes)
+    ids = _ids(_open(labels), labels, self.classes, self.palette)
     if self.relabel is not None: ids = np.asarray(self.relabel(torch.from_numpy(ids)))
     ids = np.where(np.isin(ids, self.ignore), UNKNOWN, ids)
     _check_ids(ids, self.classes, labels)
@@ -749,12 +757,14 @@ def inspect_folder(root:str|Path, # data folder
     found = [s for s in find_splits(root) if split is None or s == split]
     notes = [] if found else [f"  wanted: images/ and labels/ (or annotations/), directly or in subfolders; found: "
                               f"{', '.join(sorted(p.name for p in root.iterdir())[:8]) or 'nothing'}"]
-    splits = {s: _inspect_split(root, s, classes) for s in found}
+    try: palette = folder_palette(root)
+    except RabitError as e: return FolderReport(root=str(root), fits=False, splits={}, notes=[f"  {e}"])
+    splits = {s: _inspect_split(root, s, classes, palette) for s in found}
     fits = bool(found) and not any(s["problems"] or not s["pairs"] for s in splits.values())
     return FolderReport(root=str(root), fits=fits, splits=splits, notes=notes)
 
 # %% ../nbs/12_data.ipynb #a2f0d506
-def _inspect_split(root:Path, split:str, classes:int|None) -> dict:
+def _inspect_split(root:Path, split:str, classes:int|None, palette:dict|None) -> dict:
     "Counts and problems of one split."
     problems, sizes, ids = {}, Counter(), Counter()
     def note(what, message): problems.setdefault(what, []).append(message)
@@ -765,17 +775,17 @@ def _inspect_split(root:Path, split:str, classes:int|None) -> dict:
         for k in sorted(set(x) - set(y)): note(what, str(x[k]))
     both = sorted(set(a) & set(b))
     if not a and not b: note("empty", str(root/split))
-    for k in both: _inspect_pair(a[k], b[k], classes, note, sizes, ids)
+    for k in both: _inspect_pair(a[k], b[k], classes, palette, note, sizes, ids)
     known = sorted(i for i in ids if i != UNKNOWN)
     return dict(pairs=len(both), groups=len(set(map(group_of, both))), sizes=sizes.most_common(3), ids=sorted(ids),
                 classes_needed=known[-1] + 1 if known else 0, problems=problems)
 
 # %% ../nbs/12_data.ipynb #8c41aab4
-def _inspect_pair(picture:Path, labels:Path, classes:int|None, note, sizes:Counter, ids:Counter):
+def _inspect_pair(picture:Path, labels:Path, classes:int|None, palette:dict|None, note, sizes:Counter, ids:Counter):
     "Decode one pair; count its size and ids, note what is wrong."
     try:
         sizes[_rgb(_open(picture), picture).size] += 1
-        found = _ids(_open(labels), labels, classes)
+        found = _ids(_open(labels), labels, classes, palette)
     except RabitError as e: return note("unreadable", str(e))
     ids.update(np.unique(found).tolist())
     misfit = _misfit(picture, labels, CELEBA[0] != picture.parent.name)
@@ -824,6 +834,7 @@ class TarSource(FolderSource):
         check(isinstance(seed, int) and seed >= 0, f"seed={seed!r} does not fit; a whole number of 0 or more is needed")
         self.root, self.classes, self.size, self.seed, self.condition = Path(root), classes, tuple(size), seed, "labels"
         self.self_share, self.color_share, self.augment, self.ignore, self.relabel, self.lists = self_share, color_share, augment, tuple(ignore), None, None
+        self.palette = folder_palette(root)
         shards = sorted(self.root.glob("*.tar"))
         check(shards, f"{root} holds no .tar archives")
         self.split, self.names, self.pairs, self.shard_of = None, tuple(names or (str(i) for i in range(classes))), {}, []

@@ -9,6 +9,7 @@ __all__ = ['CELEBA_NAMES', 'CELEBA_MASKS', 'CAMVID_NAMES', 'Layout', 'recognise'
 # %% ../nbs/12b_sets.ipynb #ef73f101
 import os, re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from tqdm.auto import tqdm
 
 from .conditions import CONDITIONS, edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from .core import UNKNOWN, RabitError, check, check_size
-from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, _check_ids, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
+from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, folder_palette, _check_ids, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
                         inspect_folder, pseudo_exemplar, push, random_map, read_pairs)
 from .encode import VGG19
 
@@ -154,16 +155,16 @@ def _find_joints(root:Path) -> Layout|None:
 CAMVID_NAMES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 _map_kinds = ("labels", "edges", "picture")
 
-def _read_ids(path:Path, classes:int|None=None) -> np.ndarray: return _ids(_open(path), path, classes)
+def _read_ids(path:Path, classes:int|None=None, palette:dict|None=None) -> np.ndarray: return _ids(_open(path), path, classes, palette)
 
-def _named(splits:dict, lone:dict) -> Layout:
+def _named(splits:dict, lone:dict, palette:dict|None=None) -> Layout:
     "Which set it is whose photographs have one label map each: their names tell."
     stem = next((s.rpartition("/")[2] for items in splits.values() for s in items), "")
     if stem.startswith("ADE_"): return Layout("ade20k", "ADE20K, scene parsing", splits, lone, _map_kinds, 150, None, _read_ids, ade20k_ids)
     if re.match(r"(0001TP|0006R0|0016E5|Seq05VD)_", stem):
         return Layout("camvid", "CamVid, 11 classes", splits, lone, _map_kinds, 11, CAMVID_NAMES, _read_ids, ignore=(11,), group=group_of)
     if re.fullmatch(r"\d{12}", stem): return Layout("coco-stuff", "COCO-Stuff", splits, lone, _map_kinds, 182, None, _read_ids)
-    return Layout("folder", "photographs with label maps", splits, lone, _map_kinds, None, None, _read_ids, group=group_of)
+    return Layout("folder", "photographs with label maps", splits, lone, _map_kinds, None, None, partial(_read_ids, palette=palette), group=group_of)
 
 # %% ../nbs/12b_sets.ipynb #3b5ac5d9
 _twofold = [("train", "train2017", "stuffthingmaps/train2017"), ("val", "val2017", "stuffthingmaps/val2017"), ("train", "train2017", "stuffthingmaps_trainval2017/train2017"),
@@ -177,7 +178,7 @@ def _find_maps(root:Path) -> Layout|None:
     for split in folders or find_splits(root):
         a, b = map(_listed, folders[split]) if folders else _partners(root, split)
         splits[split], lone[split] = _matched(a, {k: f for k, f in b.items() if not k.endswith("_instance")})
-    return _named(splits, lone) if splits else None
+    return _named(splits, lone, folder_palette(root)) if splits else None
 
 def _find_pictures(root:Path) -> Layout|None:
     "Photographs and nothing else."

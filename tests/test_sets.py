@@ -121,6 +121,19 @@ def test_a_report_names_what_is_wrong_and_looks_inside_some_files_only():
         assert open_set(root, size=(8, 8)).classes == 150
 
 
+def test_coloured_maps_are_read_by_the_palette_that_their_folder_holds():
+    with tempfile.TemporaryDirectory() as tmp:
+        colors = np.array([[250, 100 + i, 10 * i] for i in range(7)])
+        plain = write_streets(Path(tmp)/"plain", "s{i}_0", "images/{split}", "labels/{split}")
+        root = write_streets(Path(tmp)/"mine", "s{i}_0", "images/{split}", "labels/{split}", lambda ids: colors[ids])
+        assert not inspect_set(root)["fits"] and "palette.txt" in str(inspect_set(root))
+        (root/"palette.txt").write_text("".join(f"{i} {r} {g} {b}\n" for i, (r, g, b) in enumerate(colors)))
+        assert inspect_set(root, 7)["fits"]
+        for kind in ("labels", "edges"):
+            ours, theirs = (open_set(r, kind, 7, (64, 96), augment=False).batch(range(4)) for r in (root, plain))
+            assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
 def test_retrieval_by_features_finds_the_twin_in_the_other_group():
     with tempfile.TemporaryDirectory() as tmp:
         for i, picture in enumerate(pairs(world("street"), range(4), size=(32, 32))["picture"]):
