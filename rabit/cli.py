@@ -397,15 +397,14 @@ def train_config(
     check(known or classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
     given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
     given |= {name: True for name in ("checkpoint", "compile") if getattr(args, name)} | (args.save_every or {})
-    given |= dict(classes=classes, vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
+    given |= dict(classes=classes, start=args.start, vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if known else str(Path(args.data).resolve())  # so that --resume works from anywhere
     builder, model = system_builder(args.system or "rabit"), dict(args.model)
-    if args.start: given |= dict(start=args.start)
-    if args.start and not args.system: builder = str(saved_config(args.start).get("builder"))
+    if args.start is not None and not args.system: builder = str(saved_config(args.start).get("builder"))
     takes = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
     check(model.keys() <= takes, f"--model {', '.join(sorted(model.keys() - takes))}: {builder.rpartition('.')[2]} has no such argument; it has {', '.join(sorted(takes))}")
-    return preset(args.preset, data=data, weights=dict(args.weight), builder=builder, model=dict(condition=kind) | suited(kind) | model, **given)
+    return preset(args.preset, data=data, weights=dict(args.weight), builder=builder, model=dict(condition=kind) | (suited(kind) if args.start is None else {}) | model, **given)
 
 # %% ../nbs/16_cli.ipynb #fa306192
 @command

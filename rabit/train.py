@@ -6,11 +6,11 @@
 __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE', 'PATIENCE', 'EXPLODED', 'ENOUGH', 'RECENT',
            'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'suited',
            'preset', 'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
-           'not_compiled', 'compile_networks', 'Game', 'Trainer', 'shared_values', 'parts_of', 'all_alike',
-           'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'start_from', 'read_log', 'write_log',
-           'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples', 'open_run', 'gentle_interrupt', 'due',
-           'vital_signs', 'run_steps', 'warn_alike', 'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined',
-           'follow_run', 'train']
+           'not_compiled', 'compile_networks', 'Game', 'network_of', 'Trainer', 'shared_values', 'parts_of',
+           'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'starting_weights',
+           'start_from', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples',
+           'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike', 'warn_collapse',
+           'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
@@ -40,7 +40,7 @@ from .generate import SpadeResBlock
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
-from .model import Translator, build, find_weights, load_whole, read_weights, saved_config, suits, write_whole
+from .model import Translator, build, check_weights, find_weights, load_whole, read_weights, saved_config, suits, write_whole
 from .scenes import match_errors, worlds
 from .sets import open_set
 from .show import panels, redraw, save_sheet, show_curves
@@ -153,17 +153,17 @@ def preset(
     check(name in PRESETS, f"preset {name!r} is not known: {', '.join(PRESETS)} are")
     known = {f.name for f in fields(TrainConfig)}
     check(changes.keys() <= known, f"{sorted(changes.keys() - known)} are no fields of a run's configuration: {', '.join(sorted(known))} are")
-    usual, theirs = TrainConfig(**deepcopy(PRESETS[name])), None
-    if changes.get("start"):
+    usual, theirs, kind = TrainConfig(**deepcopy(PRESETS[name])), None, changes.get("model", {}).get("condition")
+    if changes.get("start") is not None:
         theirs = saved_config(changes["start"])
-        check(changes.get("builder", theirs["builder"]) == theirs["builder"], f"start = {changes['start']}: those weights were built by {theirs['builder']}, not by {changes.get('builder')}")
-        usual.builder, usual.classes = theirs.get("builder"), theirs.get("classes")
+        built, wanted = theirs.get("builder"), changes.get("builder", theirs.get("builder"))
+        check(built == wanted, f"start = {changes['start']}: those weights were built by {built}, not by {wanted}")
+        usual.builder, usual.classes = built, theirs.get("classes")
         usual.model = {k: v for k, v in theirs.items() if k not in ("builder", "classes", "size", "names")}
     elif changes.get("builder", usual.builder) != usual.builder: usual.model = {k: usual.model[k] for k in ("width", "features") if k in usual.model}
-    if changes.get("model", {}).get("condition") == "picture": usual.classes, usual.model = CONDITIONS["picture"], usual.model | suited("picture")
-    elif changes.get("data") in worlds():
-        scenes = SceneSource(changes["data"])
-        usual.classes, usual.model = scenes.classes, usual.model | dict(condition=scenes.condition) | suited(scenes.condition)
+    if kind == "picture": usual.classes = CONDITIONS[kind]
+    elif changes.get("data") in worlds(): usual.classes, kind = (scenes := SceneSource(changes["data"])).classes, scenes.condition
+    if kind is not None: usual.model |= dict(condition=kind) | ({} if theirs else suited(kind))
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(usual, part) | changes[part]
     made = replace(usual, **changes)
@@ -259,6 +259,12 @@ class Game(nn.Module):
 # %% ../nbs/15_train.ipynb #eb00687f
 SILENCE, PATIENCE = timedelta(seconds=60), timedelta(hours=1)  # how long a process waits for the others in a step, and while the first one saves or draws
 
+def network_of(
+    config:TrainConfig,  # of a run
+)->Translator:
+    "The model that a configuration asks for, untrained"
+    return build(dict(config.model, builder=config.builder, classes=config.classes, size=list(config.size)))
+
 class Trainer:
     "Two players, their optimisers, the running average, and where they stand"
     def __init__(self,
@@ -269,7 +275,7 @@ class Trainer:
         self.config, self.device, self.done, self.skipped, self.candidates = config, device, 0, 0, 0
         self.precision, self.usual = precision_of(config.amp, device), {}      # usual: name of a value → its mean over the last good steps, and how many
         w, (g, d) = config.weights, (config.lr / 2, config.lr * 2) if config.ttur else (config.lr, config.lr)
-        self.model = self.place(build(dict(config.model, builder=config.builder, classes=config.classes, size=list(config.size)))).train()
+        self.model = self.place(network_of(config)).train()
         self.average = deepcopy(self.model).eval().requires_grad_(False)
         self.judge = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers)) if w["adversarial"] else None
         self.vgg = self.place(VGG19(config.vgg_width, config.vgg_weights)) if w["perceptual"] or w["vgg"] or w["contextual"] else None
@@ -573,7 +579,7 @@ def model_card(
     c = trainer.config
     losses = ", ".join(f"{k} {v:g}" for k, v in c.weights.items() if v)
     return (f"# {c.builder.rpartition('.')[2]} on {Path(c.data).name}\n\n- data: {Path(c.data).name}, {c.classes} classes, {c.size[0]}×{c.size[1]}\n"
-            + (f"- started from: the weights {c.start}\n" if c.start else "") +
+            + (f"- started from: the weights {c.start}\n" if c.start is not None else "") +
             f"- steps: {trainer.done} of {c.steps}, batch {c.batch}, seed {c.seed}; the weights are a running average (decay {c.ema:g})\n"
             f"- losses: {losses}\n- features for losses: {trainer.vgg.note if trainer.vgg is not None else 'none'}\n"
             f"- limits: knows only what its data showed; pictures are worked on at about {c.size[0]}×{c.size[1]} pixels\n")
@@ -635,17 +641,24 @@ def load_state(
     return trainer
 
 # %% ../nbs/15_train.ipynb #2c289d61
+def starting_weights(
+    config:TrainConfig,  # whose `start` names a saved model
+)->tuple:                # name → tensor of all that fit, and the names of those that stay new
+    "The weights that a run begins with, or what does not fit; another number of classes leaves the layers that depend on it new"
+    folder = find_weights(config.start)
+    weights, other = read_weights(folder / "model.safetensors"), saved_config(folder).get("classes") != config.classes
+    with torch.device("meta"): own = network_of(config).state_dict()           # takes no memory, whatever widths are named
+    new = [k for k, x in own.items() if other and k in weights and weights[k].shape != x.shape]
+    weights = {k: x for k, x in weights.items() if k not in new}
+    check_weights({k: x for k, x in own.items() if k not in new}, weights, folder / "model.safetensors")
+    return weights, new
+
 def start_from(
     trainer:Trainer,  # new; its model, and the average, are filled
-)->list:              # names of the weights that stay new
-    "Take the weights of the saved model that the configuration names; another number of classes leaves the layers that depend on it new"
-    folder = find_weights(trainer.config.start)
-    weights, own = read_weights(folder / "model.safetensors"), trainer.model.state_dict()
-    other = saved_config(folder).get("classes") != trainer.config.classes
-    new = [k for k, x in own.items() if other and k in weights and weights[k].shape != x.shape]
-    load_whole(trainer.model, weights | {k: own[k] for k in new}, folder / "model.safetensors")
-    trainer.average.load_state_dict(trainer.model.state_dict())
-    return new
+    weights:dict,     # from `starting_weights`
+):
+    "Begin where a saved model stands"
+    for net in (trainer.model, trainer.average): net.load_state_dict(weights, strict=False)
 
 # %% ../nbs/15_train.ipynb #339d4b0f
 def read_log(
@@ -933,8 +946,9 @@ def train(
         kind, wanted = getattr(source, "condition", "labels"), config.model.get("condition", "labels")
         check(kind == wanted, f"the data's conditions are {kind}, and the model is built for {wanted}: model={suited(kind) or dict(condition='labels')} would fit (`preset` sets it)")
         check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
+        weights, new = starting_weights(config) if done is None and config.start is not None else ({}, [])
         trainer = trainer or Trainer(config, device)
-        new = start_from(trainer) if done is None and config.start else []
+        start_from(trainer, weights)
         if trainer.rank == 0: open_run(out, done)
         if trainer.rank == 0 and new: print(f"{len(new)} weights of {config.start} depend on its number of classes and start anew ({', '.join(new[:3])}, …)", file=sys.stderr)
         if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)

@@ -45,6 +45,7 @@ from rabit.train import read_log
 from rabit.train import sample_rows
 from rabit.train import save_state
 from rabit.train import start_from
+from rabit.train import starting_weights
 from rabit.train import train
 from rabit.train import vital_signs
 from rabit.train import write_log
@@ -321,19 +322,23 @@ def test_a_run_starts_from_saved_weights_whole_or_with_other_classes_and_refuses
         old = Trainer(small(), torch.device("cpu"))
         old.step(make_source(small()).batch(range(2)))
         save_state(old, folder)
-        larger = Trainer(preset("demo", start=folder, size=(48, 64), steps=3, seed=5), torch.device("cpu"))      # demo is wider: the saved network counts
-        assert start_from(larger) == [] and larger.done == 0 and f"started from: the weights {folder}" in model_card(larger)
+        def begun(config):
+            trainer, (weights, new) = Trainer(config, torch.device("cpu")), starting_weights(config)
+            before = deepcopy(trainer.model.state_dict())
+            start_from(trainer, weights)
+            return trainer, new, before
+        larger, new, _ = begun(preset("demo", start=folder, size=(48, 64), steps=3, seed=5))                      # demo is wider: the saved network counts
+        assert new == [] and larger.done == 0 and f"started from: the weights {folder}" in model_card(larger)
         for net in (larger.model, larger.average): assert all(torch.equal(v, old.average.state_dict()[k]) for k, v in net.state_dict().items())
-        fresh = Trainer(small(start=folder, classes=9, seed=5), torch.device("cpu"))
-        before = deepcopy(fresh.model.state_dict())
-        new = start_from(fresh)
+        fresh, new, before = begun(small(start=folder, classes=9, seed=5))
         assert 0 < len(new) < len(before) / 4 and "encoder.net.stems.0.weight" in new
         for k, v in fresh.model.state_dict().items(): assert torch.equal(v, before[k] if k in new else old.average.state_dict()[k])
         for odd, word in ((dict(model=dict(width=12)), "another shape"), (dict(model=dict(position="none")), "another shape"), (dict(builder="rabit.baselines.dynast.dynast"), "rabit.model.rabit"),
-                          (dict(data="face"), "edges"), (dict(start="nowhere"), "nowhere")):
-            try: start_from(Trainer(small(**dict(start=folder) | odd), torch.device("cpu")))
+                          (dict(data="face"), "edges"), (dict(model=dict(condition="picture")), "picture"), (dict(start="nowhere"), "nowhere"), (dict(model=dict(width=10**6)), "another shape")):
+            try: starting_weights(small(**dict(start=folder) | odd))
             except RabitError as e: assert word in str(e), e
             else: raise AssertionError(f"{odd} was taken")
+    assert starting_weights(preset("tiny", start="style-64", model=dict(condition="picture")))[1] == []           # its own position, not the one that a new run would have
 
 
 def test_a_log_line_holds_means_and_counts_skipped_steps():
