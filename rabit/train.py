@@ -9,12 +9,12 @@ __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE',
            'not_compiled', 'compile_networks', 'Game', 'network_of', 'Trainer', 'shared_values', 'parts_of',
            'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'starting_weights',
            'start_from', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples',
-           'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike', 'warn_collapse',
-           'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
+           'hold_folder', 'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike',
+           'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 from .conditions import CONDITIONS, paint_condition
-from .core import RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
+from .core import NotFiniteError, RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
 from .data import SceneSource, conditions_of, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
@@ -377,8 +377,8 @@ def translate(self:Trainer,
 ):                     # `Translation`
     "The model's forward pass; what it refuses is said with the step at which it happened"
     try: return self.model(condition, record["exemplar"], theirs)
-    except RabitError as e:
-        raise RabitError(f"step {self.done + 1}: {e} (if numbers are not finite, a lower lr than {self.config.lr:g} may help; the last save is as it was)") from None
+    except NotFiniteError: raise                                               # `update` passes over the step
+    except RabitError as e: raise RabitError(f"step {self.done + 1}: {e}") from None
 
 # %% ../nbs/15_train.ipynb #497b75b3
 @patch
@@ -444,7 +444,9 @@ def update(self:Trainer,
     for i, part in enumerate(parts):
         alone = self.processes == 1 or i == len(parts) - 1                     # the last part tells the other processes
         with nullcontext() if alone else self.games[player].no_sync():
-            loss, *rest = self.games[player](*part)
+            try: (loss, *rest), trouble = self.games[player](*part), None
+            except NotFiniteError as e: trouble = str(e)
+            if self.anywhere(trouble is not None): return {}, {"before there was a loss": trouble or "not finite in another process"}, []
             scaler.scale(loss / len(parts)).backward()
         results.append(rest)
     scaler.unscale_(optimizer)
@@ -553,7 +555,13 @@ def restore(self:Trainer,
     done:int,      # steps that they have seen
     source="the state",  # where they came from, for messages
 ):
-    "Go back to a saved state"
+    "Go back to a saved state, or say that it is none of this run's"
+    try: self._restore(tensors, done, source)
+    except RabitError: raise
+    except (LookupError, ValueError, TypeError, RuntimeError) as e: raise RabitError(f"{source} does not fit its own settings ({type(e).__name__}: {(str(e).splitlines() or [''])[0]})") from None
+
+@patch
+def _restore(self:Trainer, tensors, done, source):
     for part, net in self.parts().items():
         load_whole(net, {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}, source)
     for name, optimizer in self.optimizers.items():
@@ -562,6 +570,8 @@ def restore(self:Trainer,
             if k.startswith(start):
                 i, key = k.removeprefix(start).split(".")
                 values.setdefault(int(i), {})[key] = torch.empty_like(params[int(i)], device="cpu").copy_(v) if v.ndim else v   # fused Adam needs moments that lie as their weights do
+        whole = all(v.keys() == {"step", "exp_avg", "exp_avg_sq"} for v in values.values()) and (values or not any(k.startswith("usual.") for k in tensors))
+        check(whole, f"{source} lacks what the optimiser {name!r} remembers")
         optimizer.load_state_dict(optimizer.state_dict() | dict(state=values))
     set_rng_state({k.removeprefix("chance."): v for k, v in tensors.items() if k.startswith("chance.")}, self.device)
     for name, scaler in self.scalers.items():
@@ -664,11 +674,12 @@ def start_from(
 def read_log(
     out,     # folder of a run
 )->list:     # one dict per line, in order
-    "The log of a run; a last line that a crash cut short is left out"
+    "The log of a run; what is no line of a log, such as a last one that a crash cut short, is left out"
     path, rows = Path(out) / "log.jsonl", []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try: rows.append(json.loads(line))
-        except ValueError: continue
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        try: row = json.loads(line)
+        except (ValueError, RecursionError): continue
+        if isinstance(row, dict) and type(row.get("step")) is int: rows.append(row)
     return rows
 
 # %% ../nbs/15_train.ipynb #998d91a9
@@ -677,8 +688,10 @@ def write_log(
     rows:list,  # dicts
     mode:str="a",  # "a" adds, "w" starts anew
 ):
-    "Add lines to the log of a run"
-    with open(Path(out) / "log.jsonl", mode) as f: f.writelines(json.dumps(row) + "\n" for row in rows)
+    "Add lines to the log of a run, or replace it whole"
+    path, lines = Path(out) / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows)
+    if mode == "w": return write_whole(path, lambda temporary: temporary.write_text(lines, encoding="utf-8"))
+    with open(path, "a", encoding="utf-8") as f: f.write(lines)
 
 # %% ../nbs/15_train.ipynb #134995fb
 def log_row(
@@ -740,21 +753,43 @@ def draw_samples(
 )->dict:              # see `collapse_of` and `errors_of`
     "Write samples/STEP.png, and measure how much the outputs resemble their exemplars, and how far the matches are from the truth"
     rows, titles = sample_rows(trainer.average, shown, trainer.config.classes)
-    save_sheet(rows, Path(out) / "samples" / f"{trainer.done:06d}.png", titles=titles)
+    sheet = Path(out) / "samples" / f"{trainer.done:06d}.png"
+    sheet.unlink(missing_ok=True)                                              # a link of that name would lead the bytes elsewhere
+    save_sheet(rows, sheet, titles=titles)
     return collapse_of(trainer.average, shown, trainer.config.classes) | errors_of(trainer.average, shown, trainer.config.classes)
 
+# %% ../nbs/15_train.ipynb #48e5b7ff
+@contextmanager
+def hold_folder(
+    folder:Path,  # that exists
+):
+    "Refuse a folder that another process holds; the system lets go of it when this one ends, however it ends"
+    try: import fcntl
+    except ImportError: yield; return                                          # systems without such locks
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError: raise RabitError(f"{folder}: another process trains there; another folder is needed, or its end") from None
+        except OSError: pass                                                   # file systems without such locks
+        yield
+    finally: os.close(handle)
+
 # %% ../nbs/15_train.ipynb #00a45b6d
+@contextmanager
 def open_run(
     out:Path,       # folder of the run, made if missing
     done:int|None,  # steps done, where a run goes on; None: a new one
 ):
-    "Make a run's folder ready, or refuse it"
+    "Make a run's folder ready and hold it, or refuse it: two processes that write into one folder would spoil it"
     held = [name for name in (STATE, PREVIOUS, "model.safetensors") if done is None and (out / name).exists()]
     check(not held, f"{out} holds a run already ({', '.join(held)}): --resume {out} goes on with it, another --out starts anew")
-    try:
-        (out / "samples").mkdir(parents=True, exist_ok=True)
-        write_log(out, [row for row in read_log(out) if row.get("step", math.inf) <= (done or 0)], "w")
+    linked = [name for name in ("samples", "tensorboard") if (out / name).is_symlink()]
+    check(not linked, f"{out} has links for folders ({', '.join(linked)}); what a run writes stays inside its own folder")
+    try: (out / "samples").mkdir(parents=True, exist_ok=True)
     except OSError as e: raise RabitError(f"{out} cannot be written ({e.strerror or e}); a folder where you may write is needed") from None
+    with hold_folder(out):
+        write_log(out, [row for row in read_log(out) if row["step"] <= (done or 0)], "w")
+        yield
 
 # %% ../nbs/15_train.ipynb #250240a8
 @contextmanager
@@ -895,11 +930,15 @@ def joined(
     name:str,  # see `pick_device`; with several processes "auto" and "cuda" mean the GPU of that number
 ):             # yields the device of this process
     "Join the processes that `torchrun` started, if it did"
-    count, rank = (int(os.environ.get(key, default)) for key, default in (("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
+    told = {key: os.environ.get(key, default) for key, default in (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))}
+    check(all(n.isascii() and n.isdecimal() for n in told.values()), f"{', '.join(f'{key} = {n!r}' for key, n in told.items())} in the environment do not fit; whole numbers, as torchrun sets them, are needed")
+    count, rank = map(int, told.values())
     if count == 1 or distributed.is_initialized(): yield pick_device(name); return
     device = pick_device(f"cuda:{rank}" if name in ("auto", "cuda") and torch.cuda.is_available() else name)
     if device.type == "cuda": torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=SILENCE)
+    try: distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=SILENCE)
+    except (RuntimeError, ValueError) as e:
+        raise RabitError(f"this is one of {count} processes (WORLD_SIZE), and it did not find the others ({str(e).splitlines()[0]}); torchrun starts them all") from None
     try: yield device
     except RuntimeError as e:                                                  # what the libraries underneath raise when a partner is gone
         if not any(word in str(e).lower() for word in ("gloo", "nccl", "process group", "connection")): raise
@@ -939,7 +978,7 @@ def train(
 )->Translator:           # the averaged model
     "Train, showing losses, drawing samples, writing a log and saving every so many steps; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
     out = Path(out)
-    with joined(device) as device:
+    with joined(device) as device, ExitStack() as stack:
         trainer = load_state(out, device, steps) if config is None else None
         config, done = (config, None) if trainer is None else (trainer.config, trainer.done)
         source = source or make_source(config)
@@ -949,7 +988,7 @@ def train(
         weights, new = starting_weights(config) if done is None and config.start is not None else ({}, [])
         trainer = trainer or Trainer(config, device)
         start_from(trainer, weights)
-        if trainer.rank == 0: open_run(out, done)
+        if trainer.rank == 0: stack.enter_context(open_run(out, done))
         if trainer.rank == 0 and new: print(f"{len(new)} weights of {config.start} depend on its number of classes and start anew ({', '.join(new[:3])}, …)", file=sys.stderr)
         if trainer.done >= config.steps: print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on", file=sys.stderr)
         follow_run(trainer, source, out, progress and trainer.rank == 0, listen(out, tensorboard, live) if trainer.rank == 0 else None)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from contextlib import redirect_stderr
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from rabit.core import RabitError
 from rabit.core import pixel_grid
@@ -26,6 +27,7 @@ from rabit.train import TrainConfig
 from rabit.train import Trainer
 from rabit.train import all_alike
 from rabit.train import averaged_decay
+from rabit.train import checksum
 from rabit.train import collapse_of
 from rabit.train import draw_run
 from rabit.train import draw_samples
@@ -211,6 +213,17 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_the_fifth_in_a_row_ends_t
     try: victim.step(ill.batch([2, 3]))
     except RabitError as e: assert "5 steps running" in str(e) and "lower lr" in str(e) and "pixel" in str(e)
     else: raise AssertionError("a run without finite numbers went on")
+    exemplar = make_source(small()).batch([2, 3])
+    for amp, value in (("off", math.nan), ("off", math.inf), ("fp16", 1e6)):                # the match refuses such features before there is a loss
+        victim, hit = Trainer(small(amp=amp), torch.device("cpu")), exemplar | dict(exemplar=exemplar["exemplar"].clone())
+        hit["exemplar"][0, 0, 3, 3] = value
+        before = victim.state()
+        assert victim.step(hit) == {} and victim.skipped == 1 and all(torch.equal(v, before[k]) for k, v in victim.state().items() if k != "skipped" and "parametrizations" not in k)
+        assert any(victim.step(exemplar) for _ in range(20)) and victim.skipped == 0        # in fp16 the scaler finds its scale first
+    for _ in range(4): victim.step(hit)
+    try: victim.step(hit)
+    except RabitError as e: assert "5 steps running" in str(e) and "not finite" in str(e), e
+    else: raise AssertionError("five such steps were taken")
 
 
 def test_a_loss_that_explodes_and_stays_finite_leaves_no_trace_either_and_the_message_says_what_grew():
@@ -317,6 +330,21 @@ def test_a_damaged_save_gives_way_to_the_one_before():
         else: raise AssertionError("two broken states were taken")
 
 
+def test_a_save_that_lies_about_itself_is_refused_in_one_line():
+    with TemporaryDirectory() as folder:
+        trainer, path = Trainer(small(), torch.device("cpu")), Path(folder) / STATE
+        trainer.step(make_source(small()).batch([0, 1]))
+        whole, config = trainer.state(), json.dumps(asdict(trainer.config))
+        first = next(k for k in whole if k.startswith("optimizer.g.0.exp_avg"))
+        lies = [{k: v for k, v in whole.items() if not k.startswith(part)} for part in ("skipped", "chance.", "optimizer.g", "optimizer.d.0.exp")]
+        lies += [whole | {first: torch.zeros(3)}, whole | {"optimizer.g.9999.step": torch.zeros(())}, whole | {"optimizer.g.x.step": torch.zeros(())}, whole | {"chance.torch": torch.zeros(3)}]
+        for tensors in lies:
+            save_file(tensors, path, dict(done="1", config=config, checksum=checksum(tensors, f"1 {config}")))
+            try: load_state(folder, torch.device("cpu"))
+            except RabitError as e: assert str(path) in str(e) and "\n" not in str(e), e
+            else: raise AssertionError(f"a forged state was taken: {sorted(whole.keys() - tensors.keys())[:3]}")
+
+
 def test_a_run_starts_from_saved_weights_whole_or_with_other_classes_and_refuses_what_does_not_fit():
     with TemporaryDirectory() as folder:
         old = Trainer(small(), torch.device("cpu"))
@@ -367,19 +395,26 @@ def test_a_sample_sheet_has_a_row_per_record_and_the_collapse_of_its_pictures():
         assert errors_of(Knows(), four | dict(visible=torch.zeros_like(four["visible"])), 7) == {}
 
 
-def test_folders_that_are_taken_or_cannot_be_written_are_refused_and_logs_are_cut_back():
+def test_folders_that_are_taken_or_linked_or_cannot_be_written_are_refused_and_logs_are_cut_back():
     with TemporaryDirectory() as folder:
-        run, file = Path(folder) / "run", Path(folder) / "file"
-        open_run(run, None)
-        write_log(run, [dict(step=s) for s in (2, 4, 6)])
-        open_run(run, 4)
-        assert read_log(run) == [dict(step=2), dict(step=4)] and (run / "samples").is_dir()
-        (run / "model.safetensors").touch(); file.touch()
-        for out, word in ((run, "holds a run already"), (file / "run", "cannot be written")):
-            try: open_run(out, None)
-            except RabitError as e: assert word in str(e) and str(out) in str(e)
-            else: raise AssertionError(f"{out} was taken")
+        run, file, linked = (Path(folder) / name for name in ("run", "file", "linked"))
+        with open_run(run, None): write_log(run, [dict(step=s) for s in (2, 4, 6)])
+        with open(run / "log.jsonl", "ab") as f: f.write(b'7\nnull\n[1]\n{"step": "x"}\n\xff\xfe\n' + b"[" * 50_000 + b'\n{"step": 4, "wa')   # what others may have put there
+        with open_run(run, 4): assert read_log(run) == [dict(step=2), dict(step=4)] and (run / "samples").is_dir()
+        (run / "model.safetensors").touch(); file.touch(); linked.mkdir(); (linked / "samples").symlink_to(run)
+        def refused(out, done, word):
+            try:
+                with open_run(out, done): raise AssertionError(f"{out} was taken")
+            except RabitError as e: assert word in str(e) and str(out) in str(e), e
+        refused(run, None, "holds a run already"); refused(file / "run", None, "cannot be written"); refused(linked, 0, "links")
+        with open_run(run, 4): refused(run, 4, "another process")
         assert len(read_log(run)) == 2
+        precious = run / "precious"; precious.write_text("mine")
+        (run / "log.jsonl").unlink(); (run / "log.jsonl").symlink_to(precious)
+        with open_run(run, 4): write_log(run, [dict(step=5)])
+        assert precious.read_text() == "mine" and read_log(run) == [dict(step=5)]          # a link is replaced, not followed
+        (run / "log.jsonl").unlink(); os.mkfifo(run / "log.jsonl")
+        with open_run(run, 4): assert read_log(run) == []                                  # and a pipe is not waited for
 
 
 def test_the_first_interrupt_waits_and_the_second_does_not():
