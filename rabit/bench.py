@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 import torch
 from tqdm.auto import tqdm
-from .cli import Parser, command, positive, size_of
+from .cli import Parser, check_output, command, positive, size_of
 from .core import RabitError, one_hot, pick_device
 from .model import write_whole
 from .train import PRESETS, TrainConfig, Trainer, make_source, preset
@@ -199,6 +199,7 @@ def rabit_bench(argv=None):
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
     p.add_argument("--json", type=Path, help="write the numbers there, too")
     args = p.parse_args(argv)
+    if args.json: check_output(args.json, (".json",))
     device = pick_device(args.device)
     config = preset(args.preset, steps=1_000_000, **{k: v for k, v in (("size", args.size), ("batch", args.batch)) if v})
     if config.batch % 2: args.variants = [name for name in args.variants if name != "two parts"]

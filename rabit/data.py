@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'PALETTES', 'BLENDED', 'REACH', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'PARTS', 'SceneSource',
-           'conditions_of', 'read_picture', 'voc_color', 'read_palette', 'folder_palette', 'read_labels', 'find_splits',
-           'pick_split', 'find_pairs', 'group_of', 'random_map', 'push', 'pull', 'pseudo_exemplar', 'random_color',
-           'recolor', 'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs', 'check_listed',
-           'write_pairs', 'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
+           'conditions_of', 'read_picture', 'voc_color', 'read_palette', 'folder_palette', 'read_labels', 'walked',
+           'find_splits', 'pick_split', 'find_pairs', 'group_of', 'random_map', 'push', 'pull', 'pseudo_exemplar',
+           'random_color', 'recolor', 'FolderSource', 'ade20k_ids', 'picture_signature', 'retrieve', 'read_pairs',
+           'check_listed', 'write_pairs', 'FolderReport', 'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
 
 # %% ../nbs/12_data.ipynb #81dd2b59
-import io, json, math, tarfile
+import io, json, math, os, tarfile
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -306,6 +306,12 @@ def read_labels(path:str|Path|Image.Image, # file or PIL image: greyscale, palet
     _check_ids(ids, classes, path)
     return torch.from_numpy(ids)[None]
 
+# %% ../nbs/12_data.ipynb #0a1189fe
+def walked(folder:Path): # yields what os.walk yields
+    "A folder and those inside it; folders inside folders without end are refused."
+    try: yield from os.walk(folder)
+    except RecursionError: raise RabitError(f"{folder}: its folders lie inside each other, too deep to be looked through") from None
+
 # %% ../nbs/12_data.ipynb #087d5199
 LABEL_FOLDERS = ("labels", "annotations")
 SPLITS = ("train", "training", "val", "validation", "test", "testing")
@@ -314,7 +320,7 @@ CELEBA = ("CelebA-HQ-img", "CelebAMask-HQ-mask-anno/all_parts_except_glasses")
 def _files(folder:Path) -> dict[str, Path]:
     "Relative name without suffix → file, for every picture below a folder."
     found = {}
-    for f in sorted(folder.rglob("*")):
+    for f in sorted(Path(here)/name for here, _, names in walked(folder) for name in names):
         if f.suffix.lower() not in SUFFIXES or f.name.startswith(".") or not f.is_file(): continue
         stem = f.relative_to(folder).with_suffix("").as_posix()
         check(stem not in found, f"{folder} holds {found.get(stem, f).name} and {f.name}: one of them must go")
@@ -563,11 +569,11 @@ def read_pair(self:FolderSource, stem:str) -> tuple[Tensor, Tensor]:
 @patch
 def _decode(self:FolderSource, picture:Path, labels:Path) -> tuple[np.ndarray, np.ndarray]:
     "Read a pair in full: (h, w, 3) and (h, w) bytes at the source's size."
-    h, w = self.size
-    ids = _ids(_open(labels), labels, self.classes, self.palette)
+    (h, w), named = self.size, labels if isinstance(labels, Path) else "the label map"
+    ids = _ids(_open(labels), named, self.classes, self.palette)
     if self.relabel is not None: ids = np.asarray(self.relabel(torch.from_numpy(ids)))
     ids = np.where(np.isin(ids, self.ignore), UNKNOWN, ids)
-    _check_ids(ids, self.classes, labels)
+    _check_ids(ids, self.classes, named)
     small = Image.fromarray(ids.astype(np.uint8)).resize((w, h), Image.Resampling.NEAREST)
     return np.asarray(_rgb(_open(picture), picture).resize((w, h), Image.Resampling.BICUBIC)), np.array(small)
 
@@ -871,6 +877,7 @@ class TarSource(FolderSource):
 
 def _from_tar(archive:Path, name:str, offset:int, length:int) -> Image.Image:
     "A picture inside an archive"
+    check(length <= 2**28, f"{archive}: {name} claims {length / 1e6:.0f} MB; files of at most {2**28 / 1e6:.0f} MB are read")
     try:
         with open(archive, "rb") as f: f.seek(offset); data = f.read(length)
     except OSError as e: raise RabitError(f"{archive} cannot be read ({e})") from None

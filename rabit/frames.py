@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from .cli import above_zero, add_weights, check_output, command, load_weights, natural, Parser, size_of
+from .cli import above_zero, add_weights, check_output, check_sides, command, load_weights, natural, Parser, size_of
 from .core import RabitError, check, crop_to, pad_to, pixel_grid, resize, to_pil, unit
 from .data import SUFFIXES
 from .encode import Encoder, Features
@@ -228,7 +228,7 @@ def check_film(
     inputs=(),  # files that must not be overwritten
 ):
     "Refuse, before any work is done, a film that could not be written"
-    check(0 < fps <= (50 if path.suffix.lower() == ".gif" else 1000), f"{fps:g} frames in a second do not fit: above 0 and at most {'50 in a GIF' if path.suffix.lower() == '.gif' else 1000} is needed")
+    check(.01 <= fps <= (50 if path.suffix.lower() == ".gif" else 1000), f"{fps:g} frames in a second do not fit: at least 0.01 and at most {'50 in a GIF' if path.suffix.lower() == '.gif' else 1000} are needed")
     if path.suffix:
         check_output(path, FILMS, inputs)
         if path.suffix.lower() == ".mp4": _ffmpeg(path)
@@ -251,6 +251,7 @@ def write_frames(
     frames, kind = list(frames), path.suffix.lower()
     check(frames, "there are no frames to write")
     check(len({f.size for f in frames}) == 1, f"frames of {' and '.join(f'{w}×{h}' for w, h in sorted({f.size for f in frames}))} make no film; one size is needed")
+    check_sides(frames[0].size, kind[1:].upper(), path)
     options = dict(save_all=True, duration=round(1000 / fps), loop=0)
     if kind == ".gif":
         few = one_palette(frames)

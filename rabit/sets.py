@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from .conditions import CONDITIONS, edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from .core import UNKNOWN, RabitError, check, check_size
-from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, folder_palette, _check_ids, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
+from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, folder_palette, walked, _check_ids, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
                         inspect_folder, pseudo_exemplar, push, random_map, read_pairs)
 from .encode import VGG19
 
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 def _listed(folder:Path, suffixes:tuple=SUFFIXES) -> dict[str, Path]:
     "Name without suffix, relative to the folder -> file; nothing is opened."
     found = {}
-    for here, inner, files in os.walk(folder):
+    for here, inner, files in walked(folder):
         inner[:] = sorted(d for d in inner if not d.startswith("."))
         start = "" if Path(here) == folder else Path(here).relative_to(folder).as_posix() + "/"
         for f in sorted(files):
@@ -96,7 +96,7 @@ def _face_ids(path:Path, classes:int|None=None) -> np.ndarray:
     "Ids of a face: its label map and its glasses; or its masks, painted one over the other."
     if path.suffix:
         ids, n = _ids(_open(path), path), path.stem
-        number = path.parent.parent/(str(int(n) // 2000) if n.isdecimal() else "")
+        number = path.parent.parent/(str(int(n) // 2000) if n.isascii() and n.isdecimal() else "")
         masks = {"eye_g": number/f"{n}_eye_g.png"}
     else: ids, masks = None, {part: path.with_name(f"{path.name}_{part}.png") for part in CELEBA_MASKS}
     for part, file in masks.items():
@@ -112,7 +112,7 @@ def _face_ids(path:Path, classes:int|None=None) -> np.ndarray:
 def _number(name:str) -> str:
     "A face's number without zeros in front."
     name = _stem(name).rpartition("/")[2]
-    return str(int(name)) if name.isdecimal() else name
+    return (name.lstrip("0") or "0") if name.isascii() and name.isdecimal() else name
 
 def _find_celeba(root:Path) -> Layout|None:
     "CelebA-HQ with the masks of CelebAMask-HQ."

@@ -18,7 +18,7 @@ from .baselines.dynast import DynamicMatcher
 from .baselines.matebit import MaskedMatcher
 from .baselines.patchmatch import PatchMatcher
 from .bench import copy_rate, free_memory, matrix_rate
-from .cli import Parser, command, positive
+from .cli import Parser, check_output, command, positive
 from .core import RabitError, pick_device, seed_all, unit
 from .match import dense_match
 from .model import write_whole
@@ -274,6 +274,7 @@ def rabit_speed(argv=None):
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
     p.add_argument("--json", type=Path, help="write the numbers there, too")
     args = p.parse_args(argv)
+    if args.json: check_output(args.json, (".json",))
     device = pick_device(args.device)
     found = bench_matching(device, (32, 64, 128) if args.quick else SIDES, 64 if args.quick else 256, 1 if args.quick else args.rounds)
     found = dict(machine=machine(device) | dict(threads=torch.get_num_threads())) | found

@@ -23,7 +23,7 @@ from .core import RabitError, check, pick_device
 from .data import SceneSource, prefetch
 from .encode import VGG19
 from .metrics import evaluate, predict
-from .model import Translator, find_builder, read_json, system_builder, systems, write_whole
+from .model import Translator, check_place, find_builder, read_json, system_builder, systems, write_whole
 from .scenes import STREET_CLASSES
 from .show import panels, save_sheet, show_bars
 from .train import Trainer, make_source, preset
@@ -353,7 +353,8 @@ def rabit_compare(argv=None):
     wanted = {name: e for name, e in system_entries().items() if name in args.systems or name in {a.reference for a in ablations.values()}}
     variants = {name: e for a in ablations.values() for name, e in a.entries.items()}
     settings = dict(preset=args.preset, size=list(args.size), count=args.count, device=str(device))
-    preset(args.preset, size=tuple(args.size))                                                        # refuse now what no run could use
+    preset(args.preset, size=tuple(args.size)); check_place(args.out / "compare.json")                # refuse now what no run could use
+    check(args.seeds <= 100, f"--seeds {args.seeds} does not fit; 1 to 100 are needed")
     budgets = {budget: [*wanted, *(variants if i == 0 else {})] for i, budget in enumerate(args.budget)}
     runs, start = plan(wanted | variants, budgets, list(range(args.seeds)), settings), perf_counter()
     print(f"{len(runs)} runs, {args.jobs} at a time; each leaves a file in {args.out / 'runs'}")

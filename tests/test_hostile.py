@@ -10,7 +10,7 @@ import pytest, torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from rabit import cli, core, losses, match, model, position, ranking, topk
+from rabit import bench, cli, core, export, frames, losses, match, model, position, ranking, speed, topk, zoo
 from rabit.core import RabitError
 from rabit.data import TarSource, find_pairs, read_labels, read_pairs, read_picture, write_pairs
 from rabit.scenes import street_pairs
@@ -295,9 +295,12 @@ def away(home, tmp_path, monkeypatch):
     assert tree(home.parent) == before
 
 
+COMMANDS = {name: f for module in (cli, bench, export, frames, speed, zoo) for name, f in vars(module).items() if name.startswith("rabit_")}
+
+
 def attempt(name, *argv):
     "`refused` in one line, or `accepted`; anything else fails"
-    with clock(), warnings.catch_warnings(): code, out, err = call(getattr(cli, name), *argv)
+    with clock(), warnings.catch_warnings(): code, out, err = call(COMMANDS[name], *argv)
     assert "Traceback" not in out + err
     if code == 2: assert err.startswith(f"{name}: ") and err.count("\n") == 1 and err[:-1].isprintable(), err
     else: assert code in (0, 1), (code, err)
@@ -475,13 +478,59 @@ def test_photographs_and_label_maps_side_by_side(home, away):
     assert attempt("rabit_doctor", "flat") == "accepted" and list(find_pairs("flat")) == ["a"]
 
 
-@pytest.mark.parametrize("name, options", [("rabit_translate", ["--size", "--weights", "--device", "--exemplar-condition", "-o"]),
-                                           ("rabit_eval", ["--count", "--seed", "--data", "--split", "--exemplars", "--weights", "--device"]),
-                                           ("rabit_train", ["--classes", "--size", "--lr", "--self-share", "--save-every", "--weight", "--model", "--system", "--preset", "--vgg", "--resume", "--data", "--split", "--seed"])])
-def test_options(home, away, name, options):
-    given = dict(rabit_translate=(home / "labels.png", home / "exemplar.png"), rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", home / "labels.png" / "run"), rabit_eval=("--data", "street"))[name]
-    for option in options:
-        for word in ODD_WORDS: attempt(name, *given, f"{option}={word}" if option != "-o" else f"-o{word}", *(() if option == "--weights" or name == "rabit_train" else ("--weights", "nowhere")))
+NOWHERE = "labels.png/x"  # below a file: nothing can be written there, so that no option leads to long work
+OPTIONS = dict(rabit_translate=["--size", "--palette", "--weights", "--device", "--exemplar-condition", "-o"], rabit_edit=["--size", "--palette", "--weights", "--device", "-o"],
+               rabit_eval=["--count", "--seed", "--data", "--split", "--exemplars", "--weights", "--device"], rabit_retrieve=["--classes", "--split", "--vgg", "-k"], rabit_doctor=["--classes", "--split"],
+               rabit_train=["--classes", "--size", "--lr", "--self-share", "--save-every", "--weight", "--model", "--system", "--preset", "--vgg", "--resume", "--start", "--condition", "--data", "--split", "--seed"],
+               rabit_frames=["--fps", "--steady", "--size", "--exemplar-condition", "-o"], rabit_export=["--onnx", "--size", "--weights"], rabit_demo=["--steps", "--count", "--device"],
+               rabit_compare=["--systems", "--ablations", "--seeds", "--steps", "--size", "--jobs"], rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"], rabit_speed=["--rounds", "--device"])
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options(home, away, name):
+    shutil.copy(home / "labels.png", "labels.png")
+    model_of = ("--weights", "nowhere")
+    given = dict(rabit_translate=("labels.png", home / "exemplar.png", *model_of), rabit_edit=(home / "exemplar.png", "labels.png", "labels.png", *model_of), rabit_eval=("--data", "street", *model_of),
+                 rabit_retrieve=(home / "mine", "-o", f"{NOWHERE}.json"), rabit_doctor=(home / "mine",), rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", NOWHERE),
+                 rabit_frames=(home / "mine" / "labels", home / "exemplar.png", *model_of), rabit_export=model_of, rabit_demo=("--out", NOWHERE), rabit_compare=("--out", NOWHERE),
+                 rabit_bench=("--json", f"{NOWHERE}.json"), rabit_speed=("--json", f"{NOWHERE}.json"))[name]
+    for option in OPTIONS[name]:
+        for word in ODD_WORDS: attempt(name, *given, f"-o{word}" if option == "-o" else f"-k{word}" if option == "-k" else f"{option}={word}")
+
+
+def test_links_do_not_lead_outputs_elsewhere(home, away):
+    shutil.copytree(home / "mine" / "labels", "maps/sub"); Path("out").mkdir(); Path("elsewhere").mkdir()
+    Path("out/sub").symlink_to(Path("elsewhere").resolve())
+    assert attempt("rabit_translate", "maps", home / "exemplar.png", "-o", "out", "--weights", home / "weights", "--device", "cpu") == "accepted" and not list(Path("elsewhere").iterdir())
+    assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device", "cpu", "--out", "run") == "accepted"
+    shutil.rmtree("run/samples"); Path("run/samples").symlink_to(Path("elsewhere").resolve())
+    assert attempt("rabit_train", "--resume", "run", "--steps", "2", "--device", "cpu") == "refused" and not list(Path("elsewhere").iterdir())
+
+
+def test_pictures_too_long_for_their_kind_of_file(home, away):
+    for name, length in (("long.png", 17_000), ("longer.png", 66_000)): Image.new("L", (length, 2)).save(name)
+    assert [paint(home, "long.png", home / "exemplar.png", out=f"out.{kind}") for kind in ("png", "jpg", "webp")] == ["accepted", "accepted", "refused"]
+    assert [paint(home, "longer.png", home / "exemplar.png", out=f"out2.{kind}") for kind in ("jpg", "webp")] == ["refused", "refused"]
+    for kind in ("gif", "webp"):
+        with pytest.raises(RabitError, match="on a side"): frames.write_frames([Image.new("RGB", (66_000, 2))], f"film.{kind}")
+    assert sorted(p.name for p in away.glob("out*")) == ["out.jpg", "out.png"] and not list(away.glob("film*"))
+
+
+def test_folders_inside_folders_without_end(home, away):
+    shutil.copytree(home / "mine", "mine")
+    here = os.open("mine/images", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here); inner = os.open("d", os.O_RDONLY, dir_fd=here); os.close(here); here = inner
+    os.close(here)
+    try:
+        for line in (("rabit_doctor", "mine"), ("rabit_retrieve", "mine", "--classes", "7"), ("rabit_translate", "mine/images", home / "exemplar.png", "--weights", home / "weights")): attempt(*line)
+    finally: subprocess.run(["rm", "-rf", "mine"], check=True)
+
+
+def test_an_environment_that_torchrun_did_not_make(home, away, monkeypatch):
+    for settings in (dict(WORLD_SIZE="abc"), dict(WORLD_SIZE="2", LOCAL_RANK="x"), dict(WORLD_SIZE="2"), dict(WORLD_SIZE="-3"), dict(WORLD_SIZE="2", RANK="7", MASTER_ADDR="127.0.0.1", MASTER_PORT="x")):
+        with monkeypatch.context() as m:
+            for key, value in settings.items(): m.setenv(key, value)
+            assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device", "cpu", "--out", "run") == "refused", settings
 
 
 def test_names_that_no_alphabet_knows(home, away):
