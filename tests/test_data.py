@@ -297,21 +297,6 @@ def test_ids_are_shifted_or_ignored_on_request():
         assert 255 in found and not {0, 3} & set(found)
 
 
-def test_a_folder_says_what_the_colours_of_its_maps_mean():
-    with tempfile.TemporaryDirectory() as d:
-        root = write_walks(f"{d}/town", walks=2)
-        ids = {f: read_labels(f)[0] for f in sorted((root/"labels").iterdir())}
-        for f, own in ids.items(): Image.fromarray(torch.tensor([[250, 100 + i, 10 * i] for i in range(7)], dtype=torch.uint8)[own].numpy()).save(f)
-        assert "palette.txt" in fails(FolderSource(root, classes=7, size=(16, 16)).batch, range(2)) and not inspect_folder(root)["fits"]
-        (root/"palette.txt").write_text("".join(f"{i} 250 {100 + i} {10 * i} class {i}\n" for i in range(7)))
-        source = FolderSource(root, classes=7, size=ids[next(iter(ids))].shape, augment=False)
-        assert inspect_folder(root, classes=7)["fits"] and all(torch.equal(source.read_pair(f.stem)[1], own) for f, own in ids.items())
-        (root/"palette.json").write_text("{}")
-        assert "one of them" in fails(FolderSource, root, 7, (16, 16)) and "one of them" in str(inspect_folder(root))
-        (root/"palette.txt").unlink()
-        assert "palette.json" in str(inspect_folder(root))
-
-
 def test_folders_that_do_not_fit_are_refused_with_the_first_offender():
     with tempfile.TemporaryDirectory() as d:
         root = write_walks(f"{d}/town", walks=2)
@@ -388,6 +373,21 @@ def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():
     assert not report["fits"] and found["pictures without labels"] == found["unreadable"] == found["sizes differ"] == 1
     assert found["label ids out of range"] > 1 and report["splits"][""]["classes_needed"] == 7
     assert not inspect_folder("/no/such/folder")["fits"]
+
+
+def test_a_folder_says_what_the_colours_of_its_maps_mean():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town", walks=2)
+        ids = {f: read_labels(f)[0] for f in sorted((root/"labels").iterdir())}
+        for f, own in ids.items(): Image.fromarray(torch.tensor([[250, 100 + i, 10 * i] for i in range(7)], dtype=torch.uint8)[own].numpy()).save(f)
+        assert "palette.txt" in fails(FolderSource(root, classes=7, size=(16, 16)).batch, range(2)) and not inspect_folder(root)["fits"]
+        (root/"palette.txt").write_text("".join(f"{i} 250 {100 + i} {10 * i} class {i}\n" for i in range(7)))
+        source = FolderSource(root, classes=7, size=ids[next(iter(ids))].shape, augment=False)
+        assert inspect_folder(root, classes=7)["fits"] and all(torch.equal(source.read_pair(f.stem)[1], own) for f, own in ids.items())
+        (root/"palette.json").write_text("{}")
+        assert "one of them" in fails(FolderSource, root, 7, (16, 16)) and "one of them" in str(inspect_folder(root))
+        (root/"palette.txt").unlink()
+        assert "palette.json" in str(inspect_folder(root))
 
 
 def test_records_in_archives_are_those_in_folders():
