@@ -1,13 +1,17 @@
 """Ctrl-C in the middle of a run, as a user presses it: the run is saved, the line to go on with is printed, and going on ends in the bits that an undisturbed run ends in."""
-import os, random, signal, subprocess, sys, time
+import os, random, signal, subprocess, sys, tarfile, time
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
+import rabit.train
+from rabit.core import to_pil
 from rabit.model import read_weights
-from rabit.train import read_log
+from rabit.scenes import street_pairs
+from rabit.train import preset, read_log, train
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 24  # of a run; the preset `tiny` writes to its log every 10
@@ -34,6 +38,18 @@ def wait_for_log(run, process):
         time.sleep(.02)
 
 
+def write_pictures(place):
+    "Eight street scenes as a folder, mine, and as two archives, tars."
+    scenes = street_pairs(range(8), size=(32, 32))
+    for part in ("mine/images", "mine/labels", "tars"): (place / part).mkdir(parents=True)
+    archives = [tarfile.open(place / "tars" / f"{n}.tar", "w") for n in "ab"]
+    for i in range(8):
+        files = place / "mine/images" / f"s{i}_0.png", place / "mine/labels" / f"s{i}_0.png"
+        to_pil(scenes["picture"][i]).save(files[0]); Image.fromarray(scenes["labels"][i].byte().numpy()).save(files[1])
+        for file, ending in zip(files, (".png", ".labels.png")): archives[i % 2].add(file, f"s{i}_0{ending}")
+    for archive in archives: archive.close()
+
+
 def steps_done(run):
     with safe_open(run / "state.safetensors", "pt") as f: return int(f.metadata()["done"])
 
@@ -58,13 +74,15 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path):
-    "60 steps; SIGKILL at three moments that nobody chose, once in the middle of a save as likely as not."
-    options = ("--preset", "tiny", "--size", "32x32", "--steps", "60", "--save-every", "7", "--seed", "6")
+@pytest.mark.parametrize("data, steps, most", [("street", 60, 3), ("mine", 24, 1), ("tars", 24, 1)])
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path, data, steps, most):
+    "SIGKILL at moments that nobody chose, once in the middle of a save as likely as not; on scenes, and on pictures whose epochs (of eight) go on where they were."
+    if data != "street": write_pictures(tmp_path)
+    options = ("--preset", "tiny", "--size", "32x32", "--steps", str(steps), "--save-every", "7", "--seed", "6", "--data", data, *(() if data == "street" else ("--classes", "7")))
     whole, killed, chance = tmp_path / "whole", tmp_path / "killed", random.Random(1)
     finish(start(tmp_path, *options, "--out", "whole"))
     argv, deaths = (*options, "--out", "killed"), 0
-    while deaths < 3:
+    while deaths < most:
         process, before = start(tmp_path, *argv), steps_done(killed) if (killed / "state.safetensors").exists() else 0
         end = time.monotonic() + 200
         while not (killed / "state.safetensors").exists() or steps_done(killed) <= before:
@@ -74,13 +92,13 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path):
         process.kill()
         process.communicate()
         argv, deaths = ("--resume", "killed"), deaths + 1
-    assert steps_done(killed) < 60, "it was through before it was killed: nothing was shown"
+    assert steps_done(killed) < steps, "it was through before it was killed: nothing was shown"
     finish(start(tmp_path, "--resume", "killed"))
     one, two = (read_weights(run / "state.safetensors") for run in (killed, whole))
     assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    steps = [row["step"] for row in read_log(killed) if "seconds" in row]
-    assert steps == sorted(steps) and steps[-1] == 60
+    logged = [row["step"] for row in read_log(killed) if "seconds" in row]
+    assert logged == sorted(logged) and logged[-1] == steps
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGTERM")
@@ -92,6 +110,14 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130 and "Traceback" not in err and err.rstrip().endswith("rabit_train --resume run")
     assert steps_done(tmp_path / "run") >= 10
     assert read_log(tmp_path / "run")[-1]["step"] == steps_done(tmp_path / "run")                      # no value is lost
+
+
+@pytest.mark.parametrize("minutes, expected", [(1e-9, [1, 2, 3, 4, 5]), (1e9, [5])])
+def test_saves_after_minutes(tmp_path, monkeypatch, minutes, expected):
+    saved = []
+    monkeypatch.setattr(rabit.train, "save_state", lambda trainer, out: saved.append(trainer.done))
+    train(preset("tiny", size=(16, 16), steps=5, save_every=1000, save_minutes=minutes, sample_every=1000), tmp_path / "run", device="cpu", progress=False)
+    assert saved == expected
 
 
 def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
