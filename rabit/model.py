@@ -24,7 +24,7 @@ from . import __version__
 from .conditions import CONDITIONS, fit_condition, read_condition
 from .core import (RabitError, check, check_finite, check_labels, check_picture, check_size, crop_to, labels_of, one_hot, pad_to, resize,
                         resize_labels, to_pil)
-from .data import read_labels, read_picture
+from .data import NUMBERINGS, read_labels, read_picture
 from .encode import Encoder, Features
 from .generate import Decoder
 from .inject import Injector
@@ -125,6 +125,7 @@ def trunk(
     check(1 <= c["classes"] <= 255 and c["width"] >= 4 and c["features"] >= 1,
           f"classes = {c['classes']}, width = {c['width']}, features = {c['features']}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
     check(len(c["size"]) == 2 and all(8 <= n <= 8192 and n % 8 == 0 for n in c["size"]), f"size = {tuple(c['size'])} (h, w): two multiples of 8, at most 8192, are needed to train on")
+    check(c.get("numbering") in (None, *NUMBERINGS), f"numbering = {c.get('numbering')!r} is not known: {', '.join(NUMBERINGS)} are, and None")
     check(c["condition"] in CONDITIONS, f"condition = {c['condition']!r} is not known: {', '.join(CONDITIONS)} are")
     channels = CONDITIONS[c["condition"]] or c["classes"]
     check(c["classes"] == channels, f"classes = {c['classes']} does not fit: a condition of {c['condition']} has {channels} channels")
@@ -149,16 +150,28 @@ def rabit(
     confidence:str="multi",   # "multi", "single" or "none"
     condition:str="labels",   # its kind: "labels", "edges", "joints" or "picture" (see `conditions`)
     names:list|None=None,     # names of the classes
+    numbering:str|None=None,  # of label maps in files, where their numbers are not the classes: see `NUMBERINGS`
 )->Translator:
     "RABIT, untrained (Zhan et al., ECCV 2022)"
     config = locals() | dict(builder="rabit.model.rabit")
     return trunk(BilevelMatcher(block, k, eps, temperature, topk), config)
 
+# %% ../nbs/13_model.ipynb #48ad4d4a
+@patch
+def labels_from(self:Translator,
+    path,          # a file, or a PIL image
+    palette=None,  # of a coloured map, from `read_palette`
+)->Tensor:         # (1, h, w) int64: classes, and 255 for unknown
+    "A label map in a file, as the files are numbered that the model was trained on"
+    numbering, classes = self.config.get("numbering"), self.config["classes"]
+    if numbering is None: return read_labels(path, classes, palette)
+    return check_labels(NUMBERINGS[numbering](read_labels(path, None, palette)), classes, f"{path}, numbered as {numbering},")
+
 # %% ../nbs/13_model.ipynb #769a3961
 @patch
 def _labels(self:Translator, given, name):                                     # → (1, h, w) int64
     "One label map from a path, a PIL image or an integer tensor (h, w)"
-    if not isinstance(given, Tensor): return read_labels(given, self.config["classes"])
+    if not isinstance(given, Tensor): return self.labels_from(given)
     given = check_labels(given[None] if given.ndim == 2 else given, self.config["classes"], name)
     check(len(given) == 1, f"{name} holds {len(given)} label maps; one is needed")
     return given.long()
@@ -500,16 +513,18 @@ def full_places(
     work:tuple,     # ((h, w), (H, W)): the working sizes of condition and exemplar, before padding
     full:tuple,     # ((h, w), (H, W)): their own sizes
     multiple:int=8, # of the padded sides
-)->Tensor:          # (b, 2, h, w): x, y in pixels of the full exemplar
-    "Where each pixel of the full output lies in the full exemplar: beside its token's best match, as far as it lies beside its token"
+):                  # yields four times: (b, 2, h, w), x, y in pixels of the full exemplar, and (h, w), the token's share
+    "Where each pixel of the full output lies in the full exemplar, as the four tokens around it say: beside a token's best match, as far as it lies beside the token"
     padded = [[-(-n // multiple) * multiple for n in size] for size in work]
     best = match.argmax().float()
     t = [(torch.arange(f, device=best.device) + .5) * w / f * n / p - .5 for f, w, n, p in zip(full[0], work[0], match.query_size, padded[0])]
-    near = [x.round().long().clamp(0, n - 1) for x, n in zip(t, match.query_size)]
-    y, x = (a - k for a, k in zip(t, near))
-    token = best[:, :, near[0][:, None], near[1]] + torch.stack(torch.broadcast_tensors(x, y[:, None]))
     side = torch.tensor([p / n * f / w for p, n, f, w in zip(padded[1], match.key_size, full[1], work[1])], device=best.device)
-    return (token + .5) * side.flip(0).view(2, 1, 1) - .5
+    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        rows, columns = (1 - (x - x.floor() - k).abs() for x, k in zip(t, corner))
+        token = [(x.floor().long() + k).clamp(0, n - 1) for x, n, k in zip(t, match.query_size, corner)]
+        y, x = (a - k for a, k in zip(t, token))
+        place = best[:, :, token[0][:, None], token[1]] + torch.stack(torch.broadcast_tensors(x, y[:, None]))
+        yield (place + .5) * side.flip(0).view(2, 1, 1) - .5, rows[:, None] * columns
 
 # %% ../nbs/13_model.ipynb #e9026352
 def labels_at(
@@ -527,12 +542,12 @@ def _ids(self:Translator, condition): return (condition if condition.ndim == 3 e
 @patch
 def _detail(self:Translator, found, full, exemplar, exemplar_condition, work, look, labels):    # → (1, 3, *full)
     "What the exemplar shows, where the match can be trusted, and the working size could not hold"
-    whole = exemplar.shape[-2:]
-    place = full_places(found.match, (work, look), (full, whole), self.multiple)
-    fetched = sample_at(exemplar.to(place.device), place)
+    whole, ours, fetched, alike, kept = exemplar.shape[-2:], None, 0., 0., 0.
+    if labels: ours = resize_labels(crop_to(found.parsed.argmax(1), look), whole) if exemplar_condition is None else self._ids(exemplar_condition)
+    for place, share in full_places(found.match, (work, look), (full, whole), self.multiple):
+        here, same = sample_at(exemplar.to(place.device), place), share * (labels_at(ours, place) == labels[1])[:, None] if labels else share
+        fetched, alike, kept = fetched + share * here, alike + same * here, kept + same
+    if labels: fetched = torch.where(kept > 0, alike / kept.clamp_min(1e-6), fetched)              # of the same label where there is any
     fine = fetched - enlarge(resize(fetched, work), full, *labels)
     padded = tuple(-(-n // self.multiple) * self.multiple for n in work)
-    trust = resize(crop_to(resize(found.confidence, padded), work), full)
-    if not labels: return fine * trust
-    theirs = resize_labels(crop_to(found.parsed.argmax(1), look), whole) if exemplar_condition is None else self._ids(exemplar_condition)
-    return fine * trust * (labels_at(theirs, place) == labels[1])[:, None]
+    return fine * kept * resize(crop_to(resize(found.confidence, padded), work), full)

@@ -337,7 +337,7 @@ def _read_pair(translator, picture, labels):                                   #
     classes, kind = translator.config["classes"], translator.config.get("condition", "labels")
     check(kind == "labels", f"this translator paints from {kind}; one that paints from label maps is needed")
     picture = picture if isinstance(picture, Tensor) else read_picture(picture)
-    labels = labels if isinstance(labels, Tensor) else read_labels(labels, classes)[0]
+    labels = labels if isinstance(labels, Tensor) else translator.labels_from(labels)[0]
     _check_map(labels)
     check_labels(labels[None], classes)
     (h, w), (height, width) = labels.shape, picture.shape[-2:]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE', 'PATIENCE', 'EXPLODED', 'ENOUGH', 'RECENT',
            'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'suited',
-           'preset', 'make_source', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
+           'preset', 'make_source', 'numbered', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
            'not_compiled', 'compile_networks', 'Game', 'network_of', 'Trainer', 'shared_values', 'parts_of',
            'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'starting_weights',
            'start_from', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples',
@@ -159,7 +159,7 @@ def preset(
         built, wanted = theirs.get("builder"), changes.get("builder", theirs.get("builder"))
         check(built == wanted, f"start = {changes['start']}: those weights were built by {built}, not by {wanted}")
         usual.builder, usual.classes = built, theirs.get("classes")
-        usual.model = {k: v for k, v in theirs.items() if k not in ("builder", "classes", "size", "names")}
+        usual.model = {k: v for k, v in theirs.items() if k not in ("builder", "classes", "size", "names", "numbering")}
     elif changes.get("builder", usual.builder) != usual.builder: usual.model = {k: usual.model[k] for k in ("width", "features") if k in usual.model}
     if kind == "picture": usual.classes = CONDITIONS[kind]
     elif changes.get("data") in worlds(): usual.classes, kind = (scenes := SceneSource(changes["data"])).classes, scenes.condition
@@ -184,6 +184,14 @@ def make_source(
         return import_module("rabit.style").style_source(config.data, config.size, seed, config.self_share, augment, config.split)
     if config.data in worlds(): return SceneSource(config.data, seed, config.size)
     return open_set(config.data, kind, config.classes if kind == "labels" else None, config.size, config.split, config.self_share, seed, config.exemplars, augment)
+
+# %% ../nbs/15_train.ipynb #94dc8490
+def numbered(
+    source,  # of label maps
+)->dict:     # arguments of a builder
+    "What a model keeps of a set's files: how their classes are numbered, and called"
+    numbering = getattr(source, "numbering", None)
+    return {} if numbering is None else dict(numbering=numbering) | (dict(names=list(source.names)) if source.layout.names else {})
 
 # %% ../nbs/15_train.ipynb #746f0281
 def rate(
@@ -985,6 +993,7 @@ def train(
         kind, wanted = getattr(source, "condition", "labels"), config.model.get("condition", "labels")
         check(kind == wanted, f"the data's conditions are {kind}, and the model is built for {wanted}: model={suited(kind) or dict(condition='labels')} would fit (`preset` sets it)")
         check(source.classes == config.classes, f"the data has {source.classes} classes, the model {config.classes}; give --classes {source.classes}")
+        if done is None and kind == "labels": config = replace(config, model=numbered(source) | config.model)
         weights, new = starting_weights(config) if done is None and config.start is not None else ({}, [])
         trainer = trainer or Trainer(config, device)
         start_from(trainer, weights)

@@ -16,6 +16,7 @@ from rabit.data import TarSource
 from rabit.data import _apart
 from rabit.data import _pixels
 from rabit.data import ade20k_ids
+from rabit.data import camvid_ids
 from rabit.data import check_listed
 from rabit.data import conditions_of
 from rabit.data import find_pairs
@@ -289,7 +290,7 @@ def test_without_augmentation_pictures_come_as_they_are_and_in_order():
 
 
 def test_ids_are_shifted_or_ignored_on_request():
-    assert ade20k_ids(torch.tensor([[0, 1, 150]])).tolist() == [[255, 0, 149]]
+    assert ade20k_ids(torch.tensor([[0, 1, 150]])).tolist() == [[255, 0, 149]] and camvid_ids(torch.tensor([[0, 10, 11]])).tolist() == [[0, 10, 255]]
     with tempfile.TemporaryDirectory() as d:
         root = write_walks(f"{d}/town")
         source = FolderSource(root, classes=7, size=(16, 16), ignore=(0, 3))

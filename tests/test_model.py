@@ -294,10 +294,11 @@ def test_a_match_of_a_map_with_itself_leads_every_pixel_of_any_size_to_itself():
     for stride, work, full in ((1, (16, 24), (64, 96)), (2, (16, 24), (37, 50)), (4, (20, 28), (21, 100))):
         grid = tuple(-(-n // 8) * 8 // stride for n in work)
         marks = torch.randn(1, 16, *grid, generator=torch.Generator().manual_seed(0))
-        places = full_places(dense_match(marks, marks, .001), (work, work), (full, full))
-        torch.testing.assert_close(places, pixel_grid(full), atol=1e-4, rtol=0)
+        found = list(full_places(dense_match(marks, marks, .001), (work, work), (full, full)))
+        for place, share in found: torch.testing.assert_close(place, pixel_grid(full), atol=1e-4, rtol=0)
+        torch.testing.assert_close(sum(share for _, share in found), torch.ones(full))
     moved = dense_match(marks.roll(1, 3), marks, .001)                             # the exemplar's tokens lie one to the left
-    torch.testing.assert_close(full_places(moved, (work, work), (full, full))[..., 50:], pixel_grid(full)[..., 50:] - torch.tensor([100 / 28 * 4, 0.]).view(2, 1, 1), atol=1e-3, rtol=0)
+    for place, _ in full_places(moved, (work, work), (full, full)): torch.testing.assert_close(place[..., 50:], pixel_grid(full)[..., 50:] - torch.tensor([100 / 28 * 4, 0.]).view(2, 1, 1), atol=1e-3, rtol=0)
 
 
 def test_detail_comes_from_exemplars_that_have_some_of_the_same_label_and_only_to_outputs_that_are_enlarged():

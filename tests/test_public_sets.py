@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 
+from rabit.cli import rabit_translate, train_config, train_parser
 from rabit.conditions import edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from rabit.core import RabitError, to_pil
-from rabit.data import FolderSource, TarSource, inspect_folder, write_pairs
+from rabit.data import FolderSource, TarSource, inspect_folder, read_labels, read_picture, write_pairs
+from rabit.model import Translator, rabit
 from rabit.scenes import pairs, sample_at, world
 from rabit.sets import (CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, SetSource, deep_features, inspect_set, open_set, recognise, retrieve_by)
+from rabit.train import train
 
 REAL = Path(os.environ.get("RABIT_REAL", Path(__file__).resolve().parents[2]/"shared"/"real"))
 
@@ -464,3 +467,57 @@ def test_a_real_street_is_recognised_and_its_sequences_kept_apart():
     source = open_set(REAL/"camvid", size=(48, 64))
     assert source.layout.name == "camvid" and len(source) == 367 and set(source.groups) == {"0001TP", "0006R0", "0016E5"} and inspect_set(REAL/"camvid", most=10)["fits"]
     assert inspect_folder(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 11 and inspect_set(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 255
+
+
+def write_set(root, names, ids=lambda x: x, count=3, size=(24, 32)):
+    "Street scenes under the names that a set has"
+    drawn = pairs(world("street"), range(count), size=size)
+    for part in ("images", "annotations"): (root / part).mkdir(parents=True)
+    for i in range(count):
+        to_pil(drawn["picture"][i]).save(root / "images" / f"{names.format(i)}.jpg")
+        Image.fromarray(ids(drawn["labels"][i]).byte().numpy()).save(root / "annotations" / f"{names.format(i)}.png")
+    return drawn["labels"]
+
+
+@pytest.mark.parametrize("names, stored, numbering", [("ADE_train_{:08d}", lambda x: torch.where(x == 6, 0, x + 1), "ade20k"), ("0001TP_{:06d}", lambda x: torch.where(x == 6, 11, x), "camvid"), ("walk_{:02d}", None, None)])
+def test_a_model_reads_the_files_of_its_set_as_its_training_did(tmp_path, names, stored, numbering):
+    labels = write_set(tmp_path / "set", names, stored or (lambda x: x))
+    wanted = torch.where(labels == 6, 255, labels) if stored else labels
+    config = train_config(train_parser().parse_args(["--data", str(tmp_path / "set"), "--preset", "tiny", "--steps", "1", "--size", "16x16", "--model", "width=4", "--model", "features=8", *(() if stored else ("--classes", "7"))]))
+    train(config, tmp_path / "run", device="cpu", progress=False)
+    model = Translator.from_pretrained(tmp_path / "run")
+    assert model.config["numbering"] == numbering and (model.config["names"] == list(CAMVID_NAMES) if numbering == "camvid" else model.config["names"] is None)
+    for i in range(3):
+        file, picture = tmp_path / "set/annotations" / f"{names.format(i)}.png", tmp_path / "set/images" / f"{names.format(i)}.jpg"
+        assert torch.equal(model.labels_from(file)[0], wanted[i])
+        assert model.translate(file, picture).tobytes() == model.translate(wanted[i], picture).tobytes()
+        rabit_translate([str(file), str(picture), "--weights", str(tmp_path / "run"), "--device", "cpu", "-o", str(tmp_path / "out.png")])
+    Image.new("L", (8, 8), 151).save(tmp_path / "odd.png")
+    with pytest.raises(RabitError, match="151|150"): model.labels_from(tmp_path / "odd.png")
+
+
+def test_a_number_of_classes_outweighs_names(tmp_path):
+    write_set(tmp_path / "mine", "{:012d}"); write_set(tmp_path / "cam", "0001TP_{:06d}")
+    assert recognise(tmp_path / "mine").name == recognise(tmp_path / "mine", 7).name == "folder"        # twelve digits alone are no COCO
+    assert recognise(tmp_path / "cam").name == "camvid" and recognise(tmp_path / "cam", 12).name == "folder"
+    source = open_set(tmp_path / "cam", None, 12, (24, 32))
+    assert source.classes == 12 and type(source).__name__ == "FolderSource" and inspect_set(tmp_path / "cam", 12)["set"] == "folder"
+
+
+def test_the_doctor_compares_the_sizes_of_files_that_it_does_not_look_inside(tmp_path):
+    write_set(tmp_path / "mine", "w{:03d}_0", count=60, size=(16, 16))
+    Image.new("L", (8, 16)).save(tmp_path / "mine/annotations/w031_0.png"); (tmp_path / "mine/annotations/w032_0.png").write_text("no picture")
+    report = inspect_set(tmp_path / "mine", most=5)
+    problems = report["splits"][""]["problems"]
+    assert "w031_0" in problems["sizes differ"][0] and "w032_0" in problems["unreadable"][0] and not report["fits"]
+
+
+def test_arrays_are_pictures_and_label_maps(tmp_path):
+    labels, model = write_set(tmp_path / "mine", "w{:02d}_0"), rabit(7, (16, 16), width=4, features=8)
+    picture = np.asarray(Image.open(tmp_path / "mine/images/w00_0.jpg"))
+    assert torch.equal(read_labels(labels[0].numpy()), labels[:1]) and torch.equal(read_picture(picture), read_picture(tmp_path / "mine/images/w00_0.jpg"))
+    assert model.translate(labels[0].numpy(), picture).tobytes() == model.translate(labels[0], tmp_path / "mine/images/w00_0.jpg").tobytes()
+    assert model.edit(picture, labels[0].numpy(), labels[1].numpy()).size == (32, 24)
+    for odd in (picture / 255, picture[None], np.zeros((0, 3)), labels[0].numpy() - 1):
+        with pytest.raises(RabitError, match="array of shape") as e: read_picture(odd)
+        assert len(str(e.value)) < 200

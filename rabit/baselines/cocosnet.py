@@ -57,6 +57,7 @@ def cocosnet(
     confidence:str="none",    # "none" (the paper's: condition and warped exemplar side by side), or RABIT's fusion, "single" or "multi"
     condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
+    numbering:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "CoCosNet, untrained (Zhang et al., CVPR 2020)"
     config = locals() | dict(builder="rabit.baselines.cocosnet.cocosnet")

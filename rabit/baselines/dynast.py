@@ -294,6 +294,7 @@ def dynast(
     confidence:str="multi",  # "multi", "single" or "none"
     condition:str="labels",  # its kind, see `rabit`
     names:list|None=None,    # names of the classes
+    numbering:str|None=None, # of label maps in files, see `rabit`
 )->Translator:
     "DynaST, untrained (Liu et al., ECCV 2022)"
     config = locals() | dict(builder="rabit.baselines.dynast.dynast")

@@ -341,6 +341,7 @@ def matebit(
     confidence:str="single",  # how the mass of a row is used: "single", "multi" or "none" (see `MATBlock`)
     condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
+    numbering:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "MATEBIT, untrained (Jiang et al., CVPR 2023)"
     config = locals() | dict(builder="rabit.baselines.matebit.matebit")

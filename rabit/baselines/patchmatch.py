@@ -338,6 +338,7 @@ def patchmatch(
     confidence:str="multi",   # "multi", "single" or "none"
     condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
+    numbering:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "CoCosNet v2, untrained (Zhou et al., CVPR 2021)"
     config = locals() | dict(builder="rabit.baselines.patchmatch.patchmatch")
