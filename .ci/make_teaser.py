@@ -17,14 +17,15 @@ SCENES = [16, 9, 28, 35, 4, 37]
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="street-64", help="shipped name or folder")
+    parser.add_argument("--weights", default="street-128", help="shipped name or folder")
     parser.add_argument("--out", type=Path, default=ROOT / "data/pictures/teaser.png", help="PNG to write")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model, scenes = Translator.from_pretrained(args.weights), street_pairs(SCENES, seed=1)
+    model = Translator.from_pretrained(args.weights)
+    scenes = street_pairs(SCENES, seed=1, size=tuple(model.config["size"]))
     with torch.no_grad(): found = model(one_hot(scenes["labels"], model.config["classes"]), scenes["exemplar"])
     rows = {"condition": scenes["labels"], "exemplar": scenes["exemplar"], "output": found.picture, "truth": scenes["picture"]}
-    path = save_sheet([list(x) for x in rows.values()], args.out, row_titles=list(rows), scale=2.05)
+    path = save_sheet([list(x) for x in rows.values()], args.out, row_titles=list(rows), scale=1.03)
     print(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)")
 
 

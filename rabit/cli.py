@@ -141,7 +141,7 @@ def above_zero(
     return number
 
 # %% ../nbs/16_cli.ipynb #cf357687
-DEFAULT_WEIGHTS, STYLE_WEIGHTS = "street-64", "style-64"  # what is used where nobody says otherwise
+DEFAULT_WEIGHTS, STYLE_WEIGHTS = "street-128", "style-64"  # what is used where nobody says otherwise
 
 def add_weights(
     p:Parser,  # gets the options
