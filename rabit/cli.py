@@ -187,6 +187,7 @@ def add_condition(
     "The options of every command that is given a condition"
     p.add_argument("--palette", metavar="NAME|FILE", help=f"ids of the colours of coloured label maps: {', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one fits")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size to work at (default: about as many pixels as the model was trained on)")
+    p.add_argument("--no-detail", action="store_true", help="where the output is larger than that: do not fetch fine structure from the exemplar")
 
 def condition_of(
     model:Translator,  # who wants it
@@ -311,7 +312,7 @@ def translate_folder(
             if done == "wrote":
                 check_output(target, inputs=read)
                 check(target.parent.resolve().is_relative_to(out.resolve()), f"{target} would lie outside of {out}, where a link leads; folders are needed there")
-                save_picture(model.translate(condition_of(model, path, palette), *exemplar_of(name), args.size), target)
+                save_picture(model.translate(condition_of(model, path, palette), *exemplar_of(name), args.size, not args.no_detail), target)
         except Exception as e:
             said, done = complaint(e), "failed"
             if said is None: raise
@@ -334,7 +335,7 @@ def rabit_translate(argv=None):
     p.add_argument("--exemplars", type=Path, metavar="LIST", help="folders only: which picture of EXEMPLAR each condition gets, as rabit_retrieve writes it")
     p.add_argument("--format", choices=[e[1:] for e in WRITTEN], help="folders only: of the pictures (default png)")
     p.add_argument("--overwrite", action="store_true", help="folders only: paint again what is there already")
-    p.add_argument("--style", action="store_true", help="CONDITION is a picture, too: keep its content, take the style of EXEMPLAR (weights: style-64)")
+    p.add_argument("--style", action="store_true", help="CONDITION is a picture, too: keep its content, take the style of EXEMPLAR (weights: style-64, which know painted scenes; photographs need weights of their own)")
     add_condition(p); add_weights(p)
     args = p.parse_args(argv)
     palette = None if args.palette is None else read_palette(args.palette)
@@ -345,7 +346,7 @@ def rabit_translate(argv=None):
     check_output(out, inputs=(args.condition, args.exemplar, args.exemplar_condition))
     model = load_weights(args)
     condition, theirs = (condition_of(model, path, palette) for path in (args.condition, args.exemplar_condition))
-    write_picture(model.translate(condition, args.exemplar, theirs, args.size), out)
+    write_picture(model.translate(condition, args.exemplar, theirs, args.size, not args.no_detail), out)
 
 # %% ../nbs/16_cli.ipynb #a7343968
 @command
@@ -363,7 +364,7 @@ def rabit_edit(argv=None):
     check_output(args.out, inputs=(args.picture, args.condition, args.edited))
     model = load_weights(args)
     before, after = (condition_of(model, path, palette) for path in (args.condition, args.edited))
-    write_picture(model.edit(args.picture, before, after, args.size, not args.repaint_all), args.out)
+    write_picture(model.edit(args.picture, before, after, args.size, not args.repaint_all, not args.no_detail), args.out)
 
 # %% ../nbs/16_cli.ipynb #6d983249
 def train_parser()->Parser:
