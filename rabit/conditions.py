@@ -17,16 +17,22 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .core import RabitError, check, check_map, check_picture, check_size, resize, room, to_pil
+from .core import LABEL_TYPES, RabitError, check, check_map, check_picture, check_size, resize, room, to_pil
 from .data import read_picture
 
 # %% ../nbs/12a_conditions.ipynb #56107ad5
 CONDITIONS = dict(labels=None, edges=2, joints=35, picture=3)  # kind -> channels; labels have as many as there are classes
 
 # %% ../nbs/12a_conditions.ipynb #7631c2cb
+def _check_flat(x, types, who, kind):
+    "Refuse what is not a batch of maps with one number per pixel"
+    ok = isinstance(x, Tensor) and x.ndim == 3 and x.dtype in types and x.numel() > 0
+    check(ok, f"{who}: {kind} map (b, h, w) is needed, got {getattr(x, 'dtype', type(x).__name__)} of shape {tuple(getattr(x, 'shape', ()))}")
+
 def part_edges(parts:Tensor # (b, h, w) integers: parts or labels
               ) -> Tensor: # (b, h, w) bool
     "Pixels that show another part than the pixel to their left or above them: lines one pixel wide."
+    _check_flat(parts, LABEL_TYPES, "part_edges", "an integer")
     edges = torch.zeros_like(parts, dtype=torch.bool)
     edges[:, :, 1:] |= parts[:, :, 1:] != parts[:, :, :-1]
     edges[:, 1:] |= parts[:, 1:] != parts[:, :-1]
@@ -36,8 +42,7 @@ def part_edges(parts:Tensor # (b, h, w) integers: parts or labels
 def edge_distance(edges:Tensor # (b, h, w) bool
                  ) -> Tensor: # (b, h, w) float, in pixels; infinite where a map has no edge
     "Exact Euclidean distance of every pixel to the nearest edge: first along columns, then the best of each row."
-    check(isinstance(edges, Tensor) and edges.ndim == 3 and edges.dtype == torch.bool and edges.numel() > 0,
-          f"edge_distance: a bool map (b, h, w) is needed, got {getattr(edges, 'dtype', type(edges).__name__)} of shape {tuple(getattr(edges, 'shape', ()))}")
+    _check_flat(edges, (torch.bool,), "edge_distance", "a bool")
     b, h, w = edges.shape
     y, x = (torch.arange(float(n), device=edges.device) for n in (h, w))
     y = y[:, None].expand(b, h, w)
@@ -62,7 +67,7 @@ def canny(picture:Tensor, # (b, 3, h, w) in [-1, 1]
          ) -> Tensor: # (b, h, w) bool
     "Edges of photographs by scikit-image's Canny (extra `edges`), on 8-bit grey values, with the defaults of the papers' data."
     check_picture(picture)
-    check(sigma >= 0 and 0 <= low <= high <= 1, f"canny: sigma={sigma}, low={low}, high={high} do not fit; sigma of 0 or more, and 0 <= low <= high <= 1, are needed")
+    check(0 <= sigma <= 1000 and 0 <= low <= high <= 1, f"canny: sigma={sigma}, low={low}, high={high} do not fit; sigma from 0 to 1000, and 0 <= low <= high <= 1, are needed")
     try: from skimage.feature import canny as find
     except ImportError: raise RabitError("edges of photographs need scikit-image, which is not installed: pip install 'rabit[edges]'") from None
     greys = (np.asarray(to_pil(p).convert("L")) for p in picture.detach().cpu())  # bytes, as the papers' data: no ties broken by rounding
@@ -76,6 +81,8 @@ def picture_edges(picture:Tensor, # (b, 3, h, w) in [-1, 1]
                   sigma:float=1., # of Canny
                  ) -> Tensor: # (b, h, w) bool
     "Outlines of the parts that are known, and Canny's edges of the photograph in the rest (Zhang et al. 2020, for faces)."
+    _check_flat(labels, LABEL_TYPES, "picture_edges", "an integer")
+    check(labels.shape == (len(check_picture(picture)), *picture.shape[2:]), f"picture_edges: labels {tuple(labels.shape)} do not lie on pictures {tuple(picture.shape)}")
     within = [labels != 255 if ids is None else torch.isin(labels, torch.tensor(ids, device=labels.device)) for ids in (drawn, quiet)]
     edges = part_edges(labels.where(within[0], labels.new_tensor(255)))
     return edges if within[1].all() else edges | canny(picture, sigma) & ~within[1]
@@ -112,8 +119,9 @@ def joints_condition(joints:Tensor, # (b, 18, 3): x, y in pixels (top-left pixel
                      sigma:float=.025, # width of the Gaussians, as a share of the shorter side
                     ) -> Tensor: # (b, 35, h, w) in [0, 1]: 18 joints, 17 limbs
     "Key points as heat maps: a Gaussian per joint and a soft capsule per limb; what is not visible leaves its channel empty."
-    check(joints.ndim == 3 and joints.shape[1:] == (18, 3), f"joints_condition: joints should be (b, 18, 3), x, y and visible, got {tuple(joints.shape)}")
-    check(sigma > 0 and len(size) == 2 and min(size) > 0, f"joints_condition: size should be (height, width) in pixels and sigma above 0, got {size} and {sigma}")
+    check(joints.ndim == 3 and joints.shape[1:] == (18, 3) and len(joints) > 0 and not joints.is_complex(), f"joints_condition: joints should be (b, 18, 3), x, y and visible, got {joints.dtype} of {tuple(joints.shape)}")
+    check_size(size)
+    check(1e-4 <= sigma <= 1e4, f"joints_condition: sigma should be from 0.0001 to 10000 of the shorter side, got {sigma}")
     unit, seen = sigma * min(size) * 2 ** .5, joints[..., 2] > 0
     at = torch.where(seen[..., None], joints[..., :2].float(), 0.) / unit
     x, y = (torch.arange(n, device=joints.device).view(shape) / unit for n, shape in ((size[1], (1, 1, 1, -1)), (size[0], (1, 1, -1, 1))))
@@ -126,6 +134,7 @@ def mirror_joints(joints:Tensor, # (..., 18, 3): x, y, visible
                   width:int, # of the picture, in pixels
                  ) -> Tensor: # the same shape
     "Key points of the mirrored picture: x runs the other way, and the left arm has become the right one."
+    check(joints.shape[-2:] == (18, 3), f"mirror_joints: joints should be (..., 18, 3), got {tuple(joints.shape)}")
     x, rest = joints[..., :1], joints[..., 1:]
     return torch.cat([width - 1 - x, rest], -1)[..., _twin, :]
 
@@ -134,6 +143,7 @@ def fit_edges(edges:Tensor, # (b, h, w) bool
               size, # (h, w) wanted
              ) -> Tensor: # (b, *size) bool
     "Resize a map of lines: a pixel is an edge if one falls into it, so that no line breaks and none gets thicker when it shrinks."
+    _check_flat(edges, (torch.bool,), "fit_edges", "a bool")
     check_size(size)
     (b, h, w), (H, W) = edges.shape, size
     if h < H or w < W: return fit_edges(F.interpolate(edges[:, None].float(), (max(h, H), max(w, W)), mode="nearest-exact")[:, 0] > 0, size)

@@ -164,6 +164,7 @@ def resize(
     "Resample pictures or features, smoothing when they shrink"
     check_map(x); check_size(size)
     if tuple(x.shape[-2:]) == tuple(size): return x
+    if x.dtype in (torch.float16, torch.bfloat16): return resize(x.float(), size).to(x.dtype)   # a CPU does not smooth these
     return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False, antialias=x.shape[-2] > size[0] or x.shape[-1] > size[1])
 
 # %% ../nbs/00_core.ipynb #8e4eab3f

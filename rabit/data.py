@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import UNKNOWN, RabitError, check, check_size, one_hot, pixel_grid
+from .core import UNKNOWN, RabitError, check, check_labels, check_picture, check_size, one_hot, pixel_grid
 from .scenes import pairs, world
 from .show import PALETTE
 
@@ -481,11 +481,17 @@ def _sample(x:Tensor, points:Tensor, mode:str) -> Tensor:
     return F.grid_sample(x[None], grid[None].to(x.dtype), mode=mode, padding_mode="reflection", align_corners=False)[0]
 
 # %% ../nbs/12_data.ipynb #62d725e9
+def _check_pair(picture, labels):
+    "Refuse what is not a picture with its label map"
+    check_picture(picture[None]); check_labels(labels[None], UNKNOWN)
+    check(labels.shape == picture.shape[1:], f"labels {tuple(labels.shape)} do not lie on a picture {tuple(picture.shape)}: (h, w) and (3, h, w) are needed")
+
 def pseudo_exemplar(picture:Tensor, # (3, h, w)
     labels:Tensor, # (h, w) int64
     m:dict, # from `random_map`
     ) -> dict: # exemplar (3, h, w), exemplar_labels (h, w), position (2, h, w), visible (h, w)
     "The picture itself, moved by a known map: an exemplar whose correspondences are exact."
+    _check_pair(picture, labels)
     pixels, (h, w) = _pixels(labels.shape), labels.shape
     back, position = pull(pixels, m), push(pixels, m)
     x, y = position.unbind(-1)
@@ -505,6 +511,7 @@ def recolor(picture:Tensor, # (..., 3, h, w) in [-1, 1]
     color:dict, # from `random_color`
     ) -> Tensor: # same shape and range
     "Apply gamma, gain and bias per channel, then saturation around the grey value."
+    check(picture.ndim >= 3 and picture.shape[-3] == 3 and picture.is_floating_point(), f"a picture of shape {tuple(picture.shape)} and type {picture.dtype} has no colours: float (..., 3, h, w) is needed")
     gain, bias, gamma = (torch.as_tensor(color[n], dtype=picture.dtype).view(3, 1, 1) for n in ("gain", "bias", "gamma"))
     x = ((picture + 1) / 2).clamp(0, 1) ** gamma * gain + bias
     grey = x.mean(-3, keepdim=True)
@@ -663,6 +670,8 @@ def picture_signature(picture:Tensor, # (3, h, w) in [-1, 1]
     bins:int=4, # per colour channel
     ) -> Tensor: # (bins³ + classes,) of length 1
     "What a picture is about in a few numbers: square roots of its colour histogram and of its label histogram."
+    _check_pair(picture, labels)
+    check(classes >= 1 and bins >= 1, f"classes={classes} and bins={bins} do not fit: 1 or more of each are needed")
     b = ((picture + 1) / 2 * bins).long().clamp(0, bins - 1)
     colour = torch.bincount(((b[0] * bins + b[1]) * bins + b[2]).flatten(), minlength=bins ** 3).float()
     area = torch.bincount(labels.clamp(max=classes).flatten(), minlength=classes + 1)[:classes].float()

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from .cli import above_zero, add_weights, check_output, check_sides, command, load_weights, natural, Parser, size_of
-from .core import RabitError, check, crop_to, pad_to, pixel_grid, resize, to_pil, unit
+from .core import RabitError, check, check_map, crop_to, pad_to, pixel_grid, resize, to_pil, unit
 from .data import SUFFIXES
 from .encode import Encoder, Features
 from .match import Match
@@ -50,6 +50,9 @@ def flicker(
 )->float:            # mean absolute change, on the scale of pictures
     "How much the colour of a point changes from frame to frame, along the true motion"
     check(len(pictures) == len(positions) + 1 == len(visible) + 1 > 1, f"{len(pictures)} frames, {len(positions)} positions and {len(visible)} masks do not fit: one frame more than the others is needed")
+    for now, p, v in zip(pictures[1:], positions, visible):
+        check(check_map(now, "a frame") is now and v.dtype == torch.bool and v.shape == (len(now), *now.shape[2:]) == (len(p), *p.shape[2:]), f"a frame {tuple(now.shape)}, positions {tuple(p.shape)} and a mask {tuple(v.shape)} of {v.dtype} do not fit: "
+                                                                                                         "(b, 3, h, w), (b, 2, h, w) and bool (b, h, w) are needed")
     changes = [(now - sample_at(before, p)).abs().mean(1)[v] for before, now, p, v in zip(pictures, pictures[1:], positions, visible)]
     return torch.cat(changes).mean().item()
 
@@ -61,8 +64,9 @@ def local_match(
     temperature:float=.02,  # of the softmax over cosines
 )->Match:           # n·(2·radius + 1)² weights
     "Every token attends to the tokens around its own place in the frame before"
-    check(query.shape == before.shape and query.ndim == 4, f"frames of shape {tuple(query.shape)} and {tuple(before.shape)} have no common places: the same (b, c, h, w) is needed")
-    check(isinstance(radius, int) and radius >= 0 and temperature > 0, f"radius = {radius}, temperature = {temperature} do not fit: a whole number of at least 0, and a number above 0, are needed")
+    check_map(query, "query"); check_map(before, "before")
+    check(query.shape == before.shape, f"frames of shape {tuple(query.shape)} and {tuple(before.shape)} have no common places: the same (b, c, h, w) is needed")
+    check(isinstance(radius, int) and radius >= 0 and 0 < temperature < torch.inf, f"radius = {radius}, temperature = {temperature} do not fit: a whole number of at least 0, and a number above 0, are needed")
     (b, c, h, w), r = query.shape, radius
     q, k = unit(query.float()), F.pad(unit(before.float()), (r,) * 4)
     x, y = pixel_grid((h, w), query.device)[0].long()

@@ -8,7 +8,6 @@ __all__ = ['VGG_WEIGHTS', 'warp_loss', 'deep_warp_loss', 'feature_consistency', 
            'hinge_g', 'token_truth', 'match_loss']
 
 # %% ../nbs/11_losses.ipynb #23e11cc9
-import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,6 +50,7 @@ def deep_warp_loss(
 )->Tensor:            # 0 where there are no such matches
     "L1 of the coarser warps, each against the picture at its own size: mean over matches (deep supervision; CoCosNet v2, DynaST)"
     if not matches: return target.new_zeros(())
+    check(mask is None or mask.shape == (len(check_map(target, "target")), *target.shape[2:]), f"a mask of {tuple(getattr(mask, 'shape', ()))} does not lie on the target {tuple(target.shape)}: (b, H, W) is needed")
     weight = torch.ones_like(target[:, :1]) if mask is None else mask[:, None].to(target.dtype)
     def small(match): return match.warp(resize(exemplar, match.key_size)), resize(target, match.query_size), resize(weight, match.query_size)
     return sum(warp_loss(*small(match)) for match in matches) / len(matches)
@@ -115,6 +115,9 @@ def contextual_similarity(
     bandwidth:float=0.1,  # h > 0: how sharply the nearest is preferred
 )->Tensor:     # (b, n, m), CX: rows sum to 1
     "Which exemplar feature does each output feature resemble, compared with the others? (Mechrez et al., ECCV 2018)"
+    check(y.ndim == z.ndim == 3 and y.shape[:2] == z.shape[:2] and y.numel() * z.numel() > 0 and y.is_floating_point() and y.dtype == z.dtype,
+          f"features {tuple(y.shape)} of {y.dtype} and {tuple(z.shape)} of {z.dtype} cannot be compared: floats (b, c, n) and (b, c, m) are needed")
+    check(bandwidth > 0, f"bandwidth={bandwidth} does not fit; a number above 0 is needed")
     mean = z.mean(-1, keepdim=True)
     y, z = F.normalize(y - mean, dim=1), F.normalize(z - mean, dim=1)
     d = (1 - y.transpose(1, 2) @ z).clamp_min(0)
@@ -128,8 +131,11 @@ def thin(
 )->Tensor:      # (b, c, n)
     "Every t-th row and column, with the smallest t that leaves at most `limit` positions"
     check(limit is None or limit >= 1, f"limit={limit} does not fit; at least 1 position, or None for all, is needed")
-    t = 1 if limit is None else max(1, math.ceil(math.sqrt(x.shape[-2] * x.shape[-1] / limit)))
-    return x[..., min(t // 2, x.shape[-2] - 1)::t, min(t // 2, x.shape[-1] - 1)::t].flatten(2)
+    check_map(x, "features")
+    def every(t): return x[..., min(t // 2, x.shape[-2] - 1)::t, min(t // 2, x.shape[-1] - 1)::t]
+    t = 1
+    while limit is not None and every(t)[0, 0].numel() > limit: t += 1
+    return every(t).flatten(2)
 
 # %% ../nbs/11_losses.ipynb #5d9c8604
 def contextual_loss(
@@ -141,7 +147,6 @@ def contextual_loss(
     "−log of the mean over output positions of the best CX: mean over batch. 0 when every feature has an unrivalled partner"
     check(check_map(y, "y").shape[:2] == check_map(z, "z").shape[:2], f"y {tuple(y.shape)} and z {tuple(z.shape)} cannot be compared: "
           "(b, c, h, w) with the same b and c are needed")
-    check(bandwidth > 0, f"bandwidth={bandwidth} does not fit; a number above 0 is needed")
     with torch.autocast(y.device.type, enabled=False):                     # cosines near 1 are all alike in bf16
         cx = contextual_similarity(thin(y, limit).float(), thin(z.detach(), limit).float(), bandwidth)
         return -cx.amax(-1).mean(-1).log().mean()

@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import check, crop_to, resize
+from .core import check, check_finite, check_map, crop_to, resize
 from .data import conditions_of
 from .position import semantic_position
 from .scenes import STREET, World, match_errors, nearest_of_class, random_of_class, same_position, sample_at
 
 # %% ../nbs/14_metrics.ipynb #880b107b
 def _same_shape(y:Tensor, x:Tensor, what:str):
-    check(y.ndim == 4 and y.shape == x.shape,
-          f"{what} compares pictures of one shape (b, c, h, w), not {tuple(y.shape)} with {tuple(x.shape)}")
+    check_map(y, what); check_map(x, what)
+    check(y.shape == x.shape, f"{what} compares pictures of one shape (b, c, h, w), not {tuple(y.shape)} with {tuple(x.shape)}")
 
 def l1(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape
@@ -32,6 +32,8 @@ def l1(y:Tensor, # (b, c, h, w) in [-1, 1]
     ) -> Tensor: # (b,) from 0 to 2; NaN where the mask is empty
     "Mean absolute difference over channels and pixels."
     _same_shape(y, x, "l1")
+    check(mask is None or mask.dtype == torch.bool and mask.shape == (len(y), *y.shape[2:]), f"l1: a mask of shape {tuple(getattr(mask, 'shape', ()))} and type {getattr(mask, 'dtype', None)} "
+                                                                                          f"does not lie on pictures {tuple(y.shape)}: bool (b, h, w) is needed")
     d = (y - x).abs().mean(1)
     return d.mean((1, 2)) if mask is None else (d * mask).sum((1, 2)) / mask.sum((1, 2))
 
@@ -73,6 +75,7 @@ def structure(y:Tensor, # (b, c, h, w) in [-1, 1]
     x:Tensor, # same shape
     ) -> Tensor: # (b,) from -1 to 1
     "Local correlation of grey values: the factor of SSIM that ignores brightness and contrast, hence most of the colours."
+    _same_shape(y, x, "structure")
     _, _, vy, vx, c = _moments(y.mean(1, keepdim=True), x.mean(1, keepdim=True), "structure")
     c3 = (.03 * 2) ** 2 / 2
     return ((c + c3) / ((vy * vx).sqrt() + c3)).mean((1, 2, 3))
@@ -90,6 +93,8 @@ def laplacian_levels(x:Tensor, # (b, c, h, w)
     smallest:int=16, # stop before a side falls below this
     ) -> list[Tensor]: # finest first; the last one is the remaining small picture
     "Each level is a picture minus its own 2×2 means blown up again; the last keeps the means."
+    check_map(x, "laplacian_levels")
+    check(smallest >= 1, f"smallest={smallest} does not fit: a side is 1 pixel or more")
     levels = []
     while min(x.shape[-2:]) >= 2 * smallest:
         small = F.avg_pool2d(x, 2)
@@ -104,7 +109,8 @@ def random_patches(x:Tensor, # (b, c, h, w)
     generator:torch.Generator, # source of chance (CPU)
     ) -> Tensor: # (b·count, c·side·side)
     "Patches at random places; generators in the same state give the same places."
-    b, c, h, w = x.shape
+    b, c, h, w = check_map(x, "random_patches").shape
+    check(1 <= side <= min(h, w) and count >= 1, f"{count} patches of side {side} cannot be cut from pictures of {(h, w)}: 1 or more, of side 1 to {min(h, w)}, can")
     rows, cols = (torch.randint(n - side + 1, (b, count, 1), generator=generator) for n in (h, w))
     t = torch.arange(side)
     rows, cols = (rows + t)[..., :, None], (cols + t)[..., None, :]
@@ -120,7 +126,7 @@ def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of pictures
     ) -> Tensor: # scalar, on the scale of the pictures
     "Sliced Wasserstein distance of the patches of two sets, mean over the levels of a Laplacian pyramid (after Karras et al., 2018)."
     _same_shape(y, x, "sliced_wasserstein")
-    check(min(y.shape[-2:]) >= side, f"patches of side {side} do not fit in pictures of {tuple(y.shape[-2:])}")
+    check(directions >= 1, f"directions={directions} does not fit: 1 or more are needed")
     found = []
     for a, b in zip(laplacian_levels(y.cpu()), laplacian_levels(x.cpu())):
         g, same = (torch.Generator().manual_seed(seed) for _ in range(2))
@@ -140,8 +146,9 @@ def frechet_distance(a:Tensor, # (n, d) features of one set of pictures
     b:Tensor, # (m, d) features of the other, from the same network and layer
     ) -> float: # 0 or more
     "`|m_a - m_b|² + tr(S_a + S_b - 2 (S_a^½ S_b S_a^½)^½)`: the Fréchet distance of two normal distributions (Heusel et al., 2017)."
-    check(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] and min(len(a), len(b)) >= 2,
+    check(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] >= 1 and min(len(a), len(b)) >= 2 and a.is_floating_point() and b.is_floating_point(),
           f"features (n, d) and (m, d) of two pictures or more are wanted, not {tuple(a.shape)} and {tuple(b.shape)}")
+    for f in (a, b): check_finite(f, "frechet_distance: features")
     (ma, sa), (mb, sb) = _gaussian(a), _gaussian(b)
     e, v = torch.linalg.eigh(sa)
     root = v * e.clamp(min=0).sqrt() @ v.T
@@ -184,6 +191,7 @@ def auc(score:Tensor, # any shape
     ) -> float: # 1 = every positive scores above every negative, .5 = chance; NaN without both kinds
     "Area under the ROC curve: the share of (positive, negative) pairs in the right order, ties counting half (Mann–Whitney)."
     check(score.shape == positive.shape, f"score {tuple(score.shape)} and positive {tuple(positive.shape)} must have one shape")
+    check(not score.is_complex(), f"scores of {score.dtype} have no order: real numbers are needed")
     score, positive = score.flatten().double(), positive.flatten().bool()
     n, m = int(positive.sum()), int((~positive).sum())
     if n * m == 0: return math.nan

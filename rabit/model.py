@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from . import __version__
 from .conditions import CONDITIONS, fit_condition, read_condition
-from .core import (RabitError, check, check_finite, check_labels, check_picture, check_size, crop_to, labels_of, one_hot, pad_to, resize,
+from .core import (RabitError, check, check_finite, check_labels, check_map, check_picture, check_size, crop_to, labels_of, one_hot, pad_to, resize,
                         resize_labels, to_pil)
 from .data import NUMBERINGS, read_labels, read_picture
 from .encode import Encoder, Features
@@ -105,6 +105,10 @@ def forward(self:Translator,
     exemplar_condition:Tensor|None=None,  # (b, c, H, W), the exemplar's own; None: the encoder reads it from the picture
 )->Translation:
     "Match, warp, fuse, paint; the match lives on the padded grid"
+    for name, x, c in (("condition", condition, self.config["classes"]), ("exemplar", exemplar, 3), ("exemplar_condition", exemplar_condition, self.config["classes"])):
+        check(x is None or check_map(x, name).shape[:2] == (len(condition), c), f"{name} has shape {tuple(getattr(x, 'shape', ()))}; ({len(condition)}, {c}, h, w) is needed")
+    check(exemplar_condition is None or exemplar_condition.shape[-2:] == exemplar.shape[-2:],
+          f"exemplar_condition {tuple(getattr(exemplar_condition, 'shape', ()))} does not lie on the exemplar {tuple(exemplar.shape)}")
     size = condition.shape[-2:]
     condition, exemplar = pad_to(condition, self.multiple), pad_to(exemplar, self.multiple)
     if exemplar_condition is not None: exemplar_condition = pad_to(exemplar_condition, self.multiple)

@@ -38,6 +38,11 @@ def _check_map(labels):
     check(isinstance(labels, Tensor) and labels.ndim == 2 and labels.dtype in LABEL_TYPES and labels.numel() > 0,
           f"labels of {f'shape {tuple(labels.shape)} and type {labels.dtype}' if isinstance(labels, Tensor) else f'type {type(labels).__name__}'} are no label map; an integer tensor (h, w) is needed")
 
+def _check_mask(mask, size=None):
+    "Refuse what is no mask, or lies on no map of that size"
+    ok = isinstance(mask, Tensor) and mask.ndim == 2 and mask.dtype == torch.bool and mask.numel() > 0 and size in (None, mask.shape)
+    check(ok, f"a mask of shape {tuple(getattr(mask, 'shape', ()))} and type {getattr(mask, 'dtype', type(mask).__name__)} does not fit; a bool tensor {'(h, w)' if size is None else tuple(size)} is needed")
+
 def _check_point(labels, at):
     "Refuse a point outside the map"
     (h, w), (x, y) = labels.shape, at
@@ -120,7 +125,7 @@ def fill_hole(
 )->Tensor:          # (h, w)
     "Give each pixel of a hole the class of the nearest pixel outside it"
     _check_map(labels)
-    check(isinstance(hole, Tensor) and hole.dtype == torch.bool and hole.shape == labels.shape, f"a hole of {getattr(hole, 'shape', type(hole).__name__)} does not fit labels of {tuple(labels.shape)}; a bool tensor of the same shape is needed")
+    _check_mask(hole, labels.shape)
     check(not hole.all(), "the hole is the whole map: there is nothing around it to fill it with")
     if not hole.any(): return labels.clone()
     rim = _near(hole, 1.5) & ~hole                                             # the nearest pixel outside always touches the hole
@@ -182,7 +187,8 @@ def shift_mask(
     dy:int,       # pixels down
 )->Tensor:        # (h, w) bool
     "A mask moved; what leaves the map is lost"
-    check(dx == int(dx) and dy == int(dy), f"a move by ({dx}, {dy}) pixels is not possible; whole numbers are needed")
+    _check_mask(mask)
+    check(all(abs(d) < 1e6 and d == int(d) for d in (dx, dy)), f"a move by ({dx}, {dy}) pixels is not possible; whole numbers are needed")
     (h, w), out = mask.shape, torch.zeros_like(mask)
     y, x = mask.nonzero().unbind(1)
     x, y = x + int(dx), y + int(dy)
@@ -195,6 +201,7 @@ def grow_mask(
     radius:float,   # pixels; below 0 it shrinks, and what lies beyond the map counts as inside
 )->Tensor:          # (h, w) bool
     "A mask grown by a margin on all sides"
+    _check_mask(mask)
     check(abs(radius) <= max(mask.shape), f"a mask cannot grow by {radius} pixels on a map of {mask.shape[1]}×{mask.shape[0]}: {-max(mask.shape)} to {max(mask.shape)} fit")
     return _near(mask, radius) if radius >= 0 else ~_near(~mask, -radius)
 
@@ -205,7 +212,7 @@ def replace_region(
     label:int,      # a class
 )->Tensor:          # (h, w)
     "Take a region away and put one down"
-    _check_id(label)
+    _check_id(label); _check_mask(new, labels.shape)
     return fill_hole(labels, old).masked_fill(new, label)
 
 # %% ../nbs/17_paint.ipynb #aee1b62a

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import check, pixel_grid
+from .core import check, check_map, check_size, pixel_grid
 
 # %% ../nbs/02_scenes.ipynb #6954162b
 STREET_CLASSES = ("sky", "building", "ground", "road", "fence", "tree", "car")
@@ -454,6 +454,8 @@ def sample_at(picture:Tensor, # (b, c, H, W)
               position:Tensor, # (b, 2, h, w): x, y in pixels, top-left pixel centre at 0, 0
              ) -> Tensor: # (b, c, h, w)
     "Values between pixels by bilinear interpolation; outside, the nearest edge."
+    check_map(picture, "picture"); check_map(position, "position")
+    check(position.shape[:2] == (len(picture), 2), f"positions {tuple(position.shape)} do not fit pictures {tuple(picture.shape)}: ({len(picture)}, 2, h, w), x and y, are needed")
     H, W = picture.shape[-2:]
     scale = position.new_tensor([2 / max(W - 1, 1), 2 / max(H - 1, 1)]).view(1, 2, 1, 1)
     grid = (position * scale - 1).permute(0, 2, 3, 1)
@@ -497,7 +499,7 @@ def pairs(world:World, # which world
     said = f"pairs of {world.name}"
     indices = torch.as_tensor(list(indices) if isinstance(indices, range) else indices, dtype=torch.int64, device=device)
     check(indices.ndim == 1 and len(indices) > 0, f"{said}: indices should be a non-empty list of sample numbers, got shape {tuple(indices.shape)}")
-    check(len(size) == 2 and min(size) > 0, f"{said}: size should be (height, width) in pixels, got {size}")
+    check_size(size, f"{said}: size")
     check(antialias >= 1, f"{said}: antialias should be 1 or more samples per pixel side, got {antialias}")
     style = world.style(indices, seed)
     layouts = [world.layout(indices, seed, hard, stream) for stream in (0, 1)]

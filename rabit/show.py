@@ -279,7 +279,7 @@ def show_plan(
     "A transport plan with its sums on two sides; black lines are the masses wanted"
     arrays = [None if x is None else torch.as_tensor(x).detach().cpu().double().numpy() for x in (plan, row_mass, column_mass)]
     plan, row_mass, column_mass = arrays
-    check(plan.ndim == 2, f"the plan has shape {plan.shape}; a matrix (n, a) is needed")
+    check(plan.ndim == 2 and plan.size > 0, f"the plan has shape {plan.shape}; a matrix (n, a) is needed")
     for mass, count, name in ((row_mass, plan.shape[0], "row"), (column_mass, plan.shape[1], "column")):
         check(mass is None or mass.shape == (count,),
               f"{name}_mass has shape {getattr(mass, 'shape', ())}; a plan of shape {plan.shape} needs ({count},)")

@@ -109,6 +109,7 @@ def disguise(
     rng:np.random.Generator,  # source of chance
 )->Tensor:           # the same shape and range
     "Other colours for the same things: channels mixed by a random rotation or reflection, and bent by a curve that rises and falls; what had one colour keeps one."
+    check(picture.ndim >= 3 and picture.shape[-3] == 3 and picture.is_floating_point(), f"a picture of shape {tuple(picture.shape)} and type {picture.dtype} has no colours: float (..., 3, h, w) is needed")
     mix = torch.from_numpy(np.linalg.qr(rng.normal(size=(3, 3)))[0]).to(picture)
     bend, shift = (torch.from_numpy(rng.uniform(low, high, (3, 1, 1))).to(picture) for low, high in ((1., 2.5), (-2., 2.)))
     return torch.sin(bend * torch.einsum("ij,...jhw->...ihw", mix, picture) + shift)

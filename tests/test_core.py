@@ -116,6 +116,7 @@ def test_resize_smooths_when_it_shrinks():
     stripes = torch.tensor([-1., 1.]).repeat(32).expand(1, 1, 4, 64)
     assert resize(stripes, (4, 64)) is stripes
     assert resize(stripes, (4, 32))[..., 2:-2].abs().max() < .2                    # grey, as seen from afar
+    assert resize(stripes.bfloat16(), (4, 32)).dtype == torch.bfloat16
     assert stripes[..., ::2].eq(-1).all()                                          # taking every second pixel finds one colour only
 
 

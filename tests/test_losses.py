@@ -108,6 +108,7 @@ def test_thinning_keeps_a_regular_grid():
     x = torch.arange(48.).view(1, 1, 6, 8)
     assert thin(x, 48).shape == (1, 1, 48) and thin(x, None).shape == (1, 1, 48)
     assert thin(x, 12).flatten().tolist() == [9, 11, 13, 15, 25, 27, 29, 31, 41, 43, 45, 47]
+    assert thin(x[..., :1, :7], 2).shape[-1] == 2 and thin(x, 1).shape[-1] == 1   # a strip, too, keeps to the limit
 
 
 def test_the_mask_loss_by_hand():
