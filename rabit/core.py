@@ -41,7 +41,8 @@ def check_finite(
     infinite:bool=False,  # are infinities allowed?
 )->Tensor:           # `x` itself
     "Refuse NaN, and infinities unless they are allowed"
-    if torch.compiler.is_compiling() or x.numel() == 0 or not x.is_floating_point(): return x  # a compiler cannot look at values
+    recorded = torch.compiler.is_compiling() or x.is_cuda and torch.cuda.is_current_stream_capturing()   # by a compiler or as a CUDA graph: values are not there yet
+    if recorded or x.numel() == 0 or not x.is_floating_point(): return x
     if x.detach().sum().isfinite(): return x                                   # one pass, no mask; a sum that is not finite needs a closer look
     bad = x.isnan() if infinite else ~x.isfinite()
     if bad.any():

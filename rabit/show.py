@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Patch
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 from torch import Tensor
 from .core import RabitError, check
@@ -300,6 +301,13 @@ def show_plan(
     return sheet
 
 # %% ../nbs/01_show.ipynb #c6e2bd74
+def _plain_powers(ax):
+    "Powers of ten on logarithmic axes as 0.01, 1000 or 1e-05: raised exponents are too small to be read"
+    for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+        if scale != "log": continue
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, .4)))
+
 def _numbers(x): return torch.as_tensor(x).detach().cpu().double().flatten().numpy()
 
 def show_curves(
@@ -320,6 +328,7 @@ def show_curves(
         ax.plot(x, y, label=name, color=LINES[i % len(LINES)], linestyle=("-", "--", "-.", ":")[i % 4], linewidth=1.5,
                 marker="o" if len(x) <= 12 else None, markersize=3)
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if xlog else "linear", yscale="log" if ylog else "linear")
+    _plain_powers(ax)
     if title: ax.set_title(title)
     ax.grid(alpha=.25, linewidth=.5)
     if len(curves) > 1: ax.legend(fontsize=SMALL, frameon=False)
@@ -352,6 +361,7 @@ def show_bars(
     room = ax.get_position().width * ax.figure.get_figwidth() / len(values)
     ax.set_xticks(range(len(values)), [wrap(name, room, SMALL) for name in values], fontsize=SMALL)
     ax.set(ylabel=ylabel, yscale="log" if ylog else "linear")
+    _plain_powers(ax)
     ax.margins(y=.12)
     if title: ax.set_title(title)
     if len(groups) > 1: ax.legend(fontsize=SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -181,4 +181,4 @@ def test_best_block_is_the_cheapest():
 
 def test_best_side_divides_the_grid():
     assert [best_side((w, w)) for w in (32, 64, 128, 256, 512)] == [4, 4, 4, 8, 8]
-    assert best_side((96, 120)) == 4 and best_side((7, 14)) == 1 and best_side((9, 27)) == 3        # 7 × 14: 7 would be one block
+    assert best_side((96, 120)) == 4 and best_side((7, 14)) == 1 and best_side((9, 27)) == 3        # 7 × 14: only 1 and 7 divide both sides, and 1 is nearer to 2.0
