@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['jit', 'kernel_match']
 
-# %% ../nbs/05a_kernels.ipynb #4cab730d
+# %% ../nbs/05a_kernels.ipynb #9706040e
 import os
 from types import SimpleNamespace
 import torch
@@ -15,14 +15,14 @@ from .core import check, from_blocks, grid_of
 from .match import Match
 from .ranking import _check_ranking, bilevel_match
 
-# %% ../nbs/05a_kernels.ipynb #563065a3
+# %% ../nbs/05a_kernels.ipynb #409c8c99
 if not torch.cuda.is_available(): os.environ.setdefault("TRITON_INTERPRET", "1")   # nothing to compile for: Triton then plays the programs in numpy
 try: import triton, triton.language as tl
 except ImportError: triton, tl = None, SimpleNamespace(constexpr=None)
 
 def jit(f): return f if triton is None else triton.jit(f)
 
-# %% ../nbs/05a_kernels.ipynb #6a8c6db6
+# %% ../nbs/05a_kernels.ipynb #dad473ad
 @jit
 def _tokens(block, inside, columns, h, w, side:tl.constexpr):
     "Row and column of tokens, numbered inside their blocks, and whether they exist"
@@ -35,7 +35,7 @@ def _features(map, b_step, c_step, h_step, w_step, b, y, x, real, channel, c):
     at = map + b * b_step + y[:, None] * h_step + x[:, None] * w_step + channel[None, :] * c_step
     return tl.load(at, mask=real[:, None] & (channel < c)[None, :], other=0.)
 
-# %% ../nbs/05a_kernels.ipynb #26ab628d
+# %% ../nbs/05a_kernels.ipynb #32dc45d3
 @jit
 def _directions(map, means, mean_scale, stats, b_step, c_step, h_step, w_step, h, w, c, columns, side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
     "A program per block: the direction of its mean (b, g, c), 1 / length of that mean (b, g); mean and 1 / length of each token (b, g, p, 2)"
@@ -57,7 +57,7 @@ def _directions(map, means, mean_scale, stats, b_step, c_step, h_step, w_step, h
     tl.store(means + (b * blocks + g) * c + channel, rest * scale, mask=channel < c)
     tl.store(mean_scale + b * blocks + g, scale)
 
-# %% ../nbs/05a_kernels.ipynb #b6384e74
+# %% ../nbs/05a_kernels.ipynb #67333c54
 def _pow2(n, least=16): return max(least, triton.next_power_of_2(n))
 
 def _tile(block, c): return max(1, min(_pow2(block**2, 1), 8192 // _pow2(c)))                      # tokens of a block that are held at once
@@ -71,7 +71,7 @@ def _find_directions(x, block):  # (b, c, h, w) → means (b, g, c), their scale
     _directions[(rows * columns, b)](x, *out, *x.stride(), h, w, c, columns, block, _tile(block, c), _pow2(c))
     return out
 
-# %% ../nbs/05a_kernels.ipynb #da5e78fa
+# %% ../nbs/05a_kernels.ipynb #a265bd57
 @jit
 def _choose(scores, chosen, line, n, eps, k:tl.constexpr, N:tl.constexpr):
     "A program per row of block scores: its k best, and the four numbers that make all indicators"
@@ -99,7 +99,7 @@ def _indicators(a, line, row):
     kth, next, factor, t = tl.load(line + row * 4), tl.load(line + row * 4 + 1), tl.load(line + row * 4 + 2), tl.load(line + row * 4 + 3)
     return tl.sigmoid(((a - kth) + (a - next)) * factor - t)
 
-# %% ../nbs/05a_kernels.ipynb #9c517388
+# %% ../nbs/05a_kernels.ipynb #d18ec6fb
 @jit
 def _compare(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key_row, t, y, x, here, inside, ky, kx, there, c, p, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
     "Cosines of R tokens with Q candidates, and what they are made of: mean and scale of both"
@@ -134,7 +134,7 @@ def _attend(q, z, q_stats, z_stats, chosen, line, scores, weights, peak, best, i
     tl.store(weights + (row * p + t)[:, None] * (k * p) + column[None, :], e, mask=(t < p)[:, None] & listed[None, :])
     if part == 0: tl.store(index + row * (k * p) + column, (tl.minimum(ky, hk - 1) * wk + tl.minimum(kx, wk - 1)).to(tl.int64), mask=listed)
 
-# %% ../nbs/05a_kernels.ipynb #eb31b2ae
+# %% ../nbs/05a_kernels.ipynb #28996bb4
 @jit
 def _attend_back(q, z, q_stats, z_stats, chosen, weights, to_weights, to_peak, best, to_q, to_z, pull, qb, qc, qh, qw, zb, zc, zh, zw, h, w, hk, wk, c, columns, key_columns, n, warmth,
                  k:tl.constexpr, side:tl.constexpr, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
@@ -165,7 +165,7 @@ def _attend_back(q, z, q_stats, z_stats, chosen, weights, to_weights, to_peak, b
         tl.store(to_q + ((b * h + y) * w + x).to(tl.int64)[:, None] * c + (first + channel)[None, :], d * scale[:, None], mask=here[:, None] & some[None, :])
         tl.atomic_add(to_z + ((b * hk + ky) * wk + kx).to(tl.int64)[:, None] * c + (first + channel)[None, :], key_d * key_scale[:, None], mask=there[:, None] & some[None, :])
 
-# %% ../nbs/05a_kernels.ipynb #37b4fb6d
+# %% ../nbs/05a_kernels.ipynb #f2a79301
 @jit
 def _choose_back(scores, chosen, line, pull, out, n, soft:tl.constexpr, k:tl.constexpr, N:tl.constexpr):
     "A program per row: slopes by log A of the chosen blocks (…, k) → by block scores (…, g')"
@@ -181,7 +181,7 @@ def _choose_back(scores, chosen, line, pull, out, n, soft:tl.constexpr, k:tl.con
         pulled += tl.where(hit, own, 0.)
     tl.store(out + row * n + at, (pulled - w * (total / tl.maximum(tl.sum(w, 0), 1.2e-38))) * 2 * tl.load(line + row * 4 + 2), mask=at < n)
 
-# %% ../nbs/05a_kernels.ipynb #15c858ce
+# %% ../nbs/05a_kernels.ipynb #d2a47059
 @jit
 def _finish(to_tokens, to_means, means, mean_scale, out, b_step, c_step, h_step, w_step, h, w, c, columns, side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
     "A program per block: slopes by tokens (b, h, w, c) and by the direction of their mean (b, g, c) → the gradient"
@@ -197,7 +197,7 @@ def _finish(to_tokens, to_means, means, mean_scale, out, b_step, c_step, h_step,
         own = tl.load(to_tokens + ((b * h + y) * w + x).to(tl.int64)[:, None] * c + channel[None, :], mask=mask, other=0.)
         tl.store(out + b * b_step + y[:, None] * h_step + x[:, None] * w_step + channel[None, :] * c_step, own + d[None, :], mask=mask)
 
-# %% ../nbs/05a_kernels.ipynb #5faa469c
+# %% ../nbs/05a_kernels.ipynb #23f7d871
 class _Kernels(torch.autograd.Function):
     "Weights, peak (b, g, p), chosen blocks, numbers of the candidates"
     @staticmethod
@@ -235,7 +235,7 @@ class _Kernels(torch.autograd.Function):
             _finish[(given[-2].shape[1], b)](*given, grad, *grad.stride(), *grad.shape[-2:], c, _columns(grad, block), block, _tile(block, c), _pow2(c))
         return *grads, None, None, None, None, None
 
-# %% ../nbs/05a_kernels.ipynb #c7f09636
+# %% ../nbs/05a_kernels.ipynb #3bde4df3
 def kernel_match(
     query:Tensor,  # (b, c, h, w); in 16 bits it is read and multiplied so, and summed in float32
     key:Tensor,    # (b, c, hk, wk), of the same type
