@@ -247,6 +247,7 @@ def kernel_match(
 )->Match:          # equal to `bilevel_match`; what the tiles cannot hold (float64, all blocks kept, more than 256 candidates, 8192 blocks or 1024 channels) goes there
     "Bi-level matching in Triton's kernels: for a GPU; elsewhere an interpreter runs them, for tests only"
     check(triton is not None, "kernel_match needs Triton, which comes with torch's CUDA builds; on Linux without a GPU: pip install triton. bilevel_match needs nothing")
+    check(type(tl.sum) is type(_tokens), "Triton was imported before rabit.kernels and is set to compile, which needs a GPU; import rabit.kernels first, and its programs are played")
     _check_ranking(query, key, block, k, temperature, topk)
     rows, columns = grid_of(key.shape[-2:], (block, block))
     if query.dtype != key.dtype or query.dtype == torch.float64 or k == rows * columns or k * block**2 > 256 or rows * columns > 8192 or query.shape[1] > 1024:

@@ -1,5 +1,7 @@
 """The library's bi-level matching against the two halves that notebook 05 writes to be read: equal on any shape, and the same matches on street scenes."""
 import math
+from importlib import import_module
+from importlib.util import find_spec
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -43,6 +45,23 @@ def test_equal_on_any_shape(data, seed, dtype):
         torch.testing.assert_close(y, x, atol=(1e-9 if dtype == torch.float64 else 2e-4) * max(1., x.abs().max().item()), rtol=close)
 
 
+@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@given(data=st.data(), seed=st.integers(0, 10**6))
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp")
+def test_kernels_equal_on_any_shape(data, seed):
+    "Played by Triton's interpreter where there is no GPU, so the maps are small"
+    kernel_match, side = import_module("rabit.kernels").kernel_match, st.integers(1, 9)
+    (h, w), (hk, wk), b, c, block = (data.draw(kind) for kind in (st.tuples(side, side), st.tuples(side, side), st.integers(1, 2), st.integers(3, 40), st.integers(1, 5)))
+    k, topk, eps = data.draw(st.integers(1, min(6, math.prod(grid_of((hk, wk), (block, block)))))), data.draw(st.sampled_from(["soft", "straight", "hard"])), data.draw(st.sampled_from([.2, 1., 20.]))
+    q, z, v = maps([(b, c, h, w), (b, c, hk, wk), (b, 2, hk, wk)], seed, torch.float32)
+    slow, fast = (match(q, z, block, k, eps, .2, topk) for match in (bilevel_match, kernel_match))
+    assert torch.equal(slow.index, fast.index)
+    (a, a_loss), (f, f_loss) = outcome(slow, v), outcome(fast, v)
+    for x, y in zip([*a, *torch.autograd.grad(a_loss, (q, z, v))], [*f, *torch.autograd.grad(f_loss, (q, z, v))]):
+        torch.testing.assert_close(y, x, atol=1e-4 * max(1., x.abs().max().item()), rtol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def scenes():
     "Street scenes, and what the shipped encoder makes of them"
@@ -69,13 +88,16 @@ def test_all_blocks_are_dense_matching(block):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("form", ["ranking.bilevel_match", "kernels.kernel_match"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("topk", ["soft", "straight", "hard"])
-def test_a_gpu_finds_what_the_slow_form_finds_on_the_cpu(scenes, dtype, topk):
+def test_a_gpu_finds_what_the_slow_form_finds_on_the_cpu(scenes, dtype, topk, form):
     record, query, key = scenes
+    module, function = form.split(".")
+    fast_form = getattr(import_module(f"rabit.{module}"), function)
     q, z, v = (x.to(dtype) for x in (query, key, record["exemplar"]))
     results = []
-    for device, form in (("cpu", lambda q, z: attend_blocks(q.float(), z.float(), rank_blocks(q.float(), z.float(), 4, 3, topk=topk), 4)), ("cuda", lambda q, z: bilevel_match(q, z, 4, 3, topk=topk))):
+    for device, form in (("cpu", lambda q, z: attend_blocks(q.float(), z.float(), rank_blocks(q.float(), z.float(), 4, 3, topk=topk), 4)), ("cuda", lambda q, z: fast_form(q, z, 4, 3, topk=topk))):
         here = [x.to(device).requires_grad_() for x in (q, z, v)]
         match = form(*here[:2])
         warped = match.warp(here[2].float())
