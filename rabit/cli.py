@@ -158,6 +158,8 @@ def load_weights(
     if args.weights is None: args.weights = STYLE_WEIGHTS if style else DEFAULT_WEIGHTS
     model = Translator.from_pretrained(args.weights, pick_device(args.device))
     check(not style or model.config["condition"] == "picture", f"--style needs weights whose conditions are pictures, such as {STYLE_WEIGHTS}; those of {args.weights} are {model.config['condition']}")
+    (h, w), (known, wide) = getattr(args, "size", None) or model.config["size"], model.config["size"]
+    if h * w >= 16 * known * wide: print(f"working at {w}×{h}, {h * w / (known * wide):.0f} times the area that the model was trained on: slow, and larger pictures do not need it (leave out --size)", flush=True)
     return model
 
 # %% ../nbs/16_cli.ipynb #bee103fe
@@ -183,11 +185,12 @@ def check_data(
 # %% ../nbs/16_cli.ipynb #9645f357
 def add_condition(
     p:Parser,  # gets the options
+    detail:bool=True,  # can it be asked not to fetch fine structure?
 ):
     "The options of every command that is given a condition"
     p.add_argument("--palette", metavar="NAME|FILE", help=f"ids of the colours of coloured label maps: {', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one fits")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size to work at (default: about as many pixels as the model was trained on)")
-    p.add_argument("--no-detail", action="store_true", help="where the output is larger than that: do not fetch fine structure from the exemplar")
+    if detail: p.add_argument("--no-detail", action="store_true", help="where the output is larger than that: do not fetch fine structure from the exemplar")
 
 def condition_of(
     model:Translator,  # who wants it
@@ -239,7 +242,7 @@ def check_sides(
     check(max(size) <= LONGEST.get(kind, max(size)), f"{path}: {kind} holds at most {LONGEST.get(kind)} pixels on a side, and the picture is {size[0]}×{size[1]}; .png holds it")
 
 # %% ../nbs/16_cli.ipynb #aa06ca74
-ENDINGS = dict(joints=("_keypoints.json", ".json", "_candidate.txt"))  # of a kind's files; all other kinds come as pictures
+ENDINGS = dict(joints=("_keypoints.json", ".json", "_candidate.txt"), labels=tuple(e for e in SUFFIXES if e not in (".jpg", ".jpeg")))  # of a kind's files; all other kinds come as pictures
 
 def natural(
     name:str,  # of a file
@@ -461,6 +464,7 @@ def rabit_eval(argv=None):
     check(wanted == theirs, f"the weights {args.weights} know {wanted}, the data {args.data} has {theirs}")
     count = args.count if scenes else min(args.count, len(source))
     results = evaluate(model, source, count, device=model.device, name=str(args.weights), baselines=scenes)
+    if not scenes: print(f"measured on {count} records of {args.data}" + (f", part {part}" if (part := getattr(source, "split", None)) else ""))
     print(table(results))
     if args.json: write_whole(args.json, lambda path: path.write_text(json.dumps(results, indent=1)))
 
@@ -481,7 +485,7 @@ def rabit_retrieve(argv=None):
     check_listed(source.stems, args.out.suffix)
     pairs = retrieve(source, args.k) if args.vgg is None else retrieve_by(source, deep_features(VGG19(weights=args.vgg)), args.k)
     write_whole(args.out, lambda path: write_pairs(pairs, path, args.out.suffix))
-    print(f"wrote {args.out}")
+    print(f"wrote {args.out} ({len(pairs)} pictures, {len(pairs[0][1])} exemplars each)")
 
 # %% ../nbs/16_cli.ipynb #45a411f6
 @command

@@ -264,4 +264,8 @@ def read_condition(path:str|Path|Image.Image, # a drawing, a file of key points,
     if kind == "picture": return read_picture(path)
     check(canvas is not None, f"{path}: key points say no picture size; canvas=(h, w) is needed")
     check_size(canvas, "canvas")
-    return joints_condition(read_joints(path)[None], canvas)
+    joints = read_joints(path)
+    found = joints[joints[:, 2] > 0, :2]
+    inside = ((found > -1) & (found < torch.tensor([canvas[1], canvas[0]]))).all(1).sum()
+    check(2 * inside >= len(found), f"{path}: {int(inside)} of {len(found)} key points lie inside {canvas[1]}×{canvas[0]} pixels, the size of the exemplar; points of a larger picture must be scaled to it, or an exemplar of that size be given")
+    return joints_condition(joints[None], canvas)

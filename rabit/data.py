@@ -163,7 +163,7 @@ def _palette_rows(path:Path) -> list[tuple]:
         check(path.is_file(), f"{path}: no such palette; a file, or one of {', '.join(PALETTES)}, is needed")
         check(path.stat().st_size <= 2**20, f"{path} has {path.stat().st_size} bytes; a palette fits into 1 MiB")
         text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() != ".json": return [_palette_line(line) for line in text.splitlines() if line.strip(" ,\t")]
+        if path.suffix.lower() != ".json": return [_palette_line(line) for line in text.splitlines() if line.strip(" ,\t") and not line.strip().startswith("# ")]
         found = json.loads(text)
     except RabitError: raise
     except (OSError, ValueError, RecursionError) as e: raise RabitError(f"{path} is no palette: {e}") from e
@@ -275,7 +275,7 @@ def _ids(im:Image.Image, path:Path, classes:int|None=None, palette=None) -> np.n
     "The (h, w) label ids stored in an opened file, or meant by its colours."
     check(im.format not in ("JPEG", "MPO"),
           f"{path} is a JPEG; its compression changes label ids. Store label maps as PNG")
-    if palette is not None and im.mode in ("P", "PA") and _all_of(im, palette): im = im.convert("RGB")   # painting programs number colours as they like
+    if im.mode in ("P", "PA") and _by_colors(im, path, palette): im = im.convert("RGB")
     a = np.asarray(im)
     if im.mode in ("RGB", "RGBA", "LA"):
         colour = a[..., :3] if im.mode != "LA" else a[..., :1]
@@ -285,10 +285,23 @@ def _ids(im:Image.Image, path:Path, classes:int|None=None, palette=None) -> np.n
     check(a.ndim == 2 and a.dtype.kind in "bui", f"{path}: mode {im.mode} cannot hold label ids; use a greyscale or palette-indexed PNG")
     return a.astype(np.int64)
 
-def _all_of(im:Image.Image, palette) -> bool:
-    "Are all colours of a palette-indexed picture those of this palette?"
-    rgb = np.asarray(im.convert("RGB")).astype(np.int64)
-    return bool(np.isin((rgb[..., 0] << 16) + (rgb[..., 1] << 8) + rgb[..., 2], _code_table(read_palette(palette))[0]).all())
+def _by_colors(im:Image.Image, path:Path, palette) -> bool:
+    "Is a palette-indexed picture to be read by its colours? Painting programs number them as they like; where that shows, and nobody said what they mean, it is refused."
+    index, rgb = np.asarray(im), np.asarray(im.convert("RGB"))
+    index = index if index.ndim == 2 else index[..., 0]
+    if (rgb == rgb[..., :1]).all(): return False                               # no colours
+    if palette is not None: return True
+    pairs = np.unique(np.stack([index.ravel(), _codes(rgb).ravel()], 1), axis=0)
+    fits = {name: (_ids_of(pairs[:, 1], p) == pairs[:, 0]).all() for name, p in PALETTES.items() if np.isin(pairs[:, 1], _code_table(p)[0]).all()}
+    check(len(pairs) < 2 or not fits or any(fits.values()), f"{path} has the colours of the palette {' and '.join(fits)} under other numbers (a painting program chose them?): --palette {next(iter(fits), '')} "
+                                                            "(read_labels(…, palette=); a data folder: palette.txt in it) reads the colours; stored in grey, the numbers would be read")
+    return False
+
+def _ids_of(codes:np.ndarray, palette:dict) -> np.ndarray:
+    "What a palette calls colours that it has."
+    known, ids = _code_table(palette)
+    order = known.argsort()
+    return ids[order[np.searchsorted(known[order], codes)]]
 
 # %% ../nbs/12_data.ipynb #bc26d79e
 def _check_ids(ids:np.ndarray, classes:int|None, path:Path):
@@ -307,8 +320,9 @@ def read_labels(path:str|Path|Image.Image|np.ndarray, # file, PIL image or array
     ) -> Tensor: # (1, h, w) int64
     "Read one label map; what is no label map, and ids out of range, are refused with the file's name."
     path = _path(path)
-    ids = _ids(_open(path), path, classes, palette)
-    _check_ids(ids, classes, path)
+    said = path if isinstance(path, Path) else "the label map"
+    ids = _ids(_open(path), said, classes, palette)
+    _check_ids(ids, classes, said)
     return torch.from_numpy(ids)[None]
 
 # %% ../nbs/12_data.ipynb #0a1189fe
@@ -686,7 +700,7 @@ def retrieve(source:FolderSource, # the folder
     allowed = [_apart(source.groups, i) for i in range(len(source))]
     fewest = min(map(len, allowed))
     k = min(5, max(1, fewest)) if k is None else k
-    check(1 <= k <= fewest, f"k={k}, but some pictures have only {fewest} others outside their sequence; 1 to {fewest} would fit")
+    check(1 <= k <= fewest, f"k={k}, but some pictures have only {fewest} others outside their sequence; {f'1 to {fewest} would fit' if fewest else 'pictures of another sequence are needed'}")
     bar = tqdm(source.stems, "histograms", disable=not progress)
     f = torch.stack([picture_signature(*source.read_pair(s), source.classes) for s in bar])
     best = [a[(f[i] @ f[a].T).topk(k).indices.numpy()] for i, a in enumerate(allowed)]

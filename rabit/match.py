@@ -153,7 +153,7 @@ def warp(self:Match,
 )->Tensor:     # (b, c, h·r, w·r') on the query
     "Bring exemplar values to the query; a finer map moves as r×r' patches"
     r = _ratio(check_map(v).shape[-2:], self.key_size, "exemplar's")
-    check(len(v) == len(self.weights), f"maps of {len(v)} exemplars cannot be brought to {len(self.weights)} queries: as many are needed")
+    check(v.shape[0] == self.weights.shape[0], f"a map {tuple(v.shape)} cannot be brought to the queries of weights {tuple(self.weights.shape)}: as many of each are needed")
     tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
     with torch.autocast(v.device.type, enabled=False): out = self._weigh(tokens)                   # (b, g, p, r·r'·c)
     return _from_patches(from_blocks(out, self.query_size, self.block), r)

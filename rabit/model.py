@@ -106,7 +106,8 @@ def forward(self:Translator,
 )->Translation:
     "Match, warp, fuse, paint; the match lives on the padded grid"
     for name, x, c in (("condition", condition, self.config["classes"]), ("exemplar", exemplar, 3), ("exemplar_condition", exemplar_condition, self.config["classes"])):
-        check(x is None or check_map(x, name).shape[:2] == (len(condition), c), f"{name} has shape {tuple(getattr(x, 'shape', ()))}; ({len(condition)}, {c}, h, w) is needed")
+        check(x is None or check_map(x, name).shape[1] == c and x.shape[0] == condition.shape[0],   # not len(): an exported batch may be of any size
+              f"{name} has shape {tuple(getattr(x, 'shape', ()))}; {c} channels are needed, and as many of each as there are conditions ({tuple(condition.shape)})")
     check(exemplar_condition is None or exemplar_condition.shape[-2:] == exemplar.shape[-2:],
           f"exemplar_condition {tuple(getattr(exemplar_condition, 'shape', ()))} does not lie on the exemplar {tuple(exemplar.shape)}")
     size = condition.shape[-2:]
@@ -195,6 +196,7 @@ def _picture(given, name):                                                     #
     "One picture from a path, a PIL image or a tensor"
     if not isinstance(given, Tensor): return read_picture(given)
     check(len(check_picture(given, name)) == 1, f"{name} holds {len(given)} pictures; one is needed")
+    check(given.abs().max() <= 2, f"{name} holds numbers from {given.min():g} to {given.max():g}; a picture in [-1, 1] is needed (x / 127.5 - 1 of bytes)")
     return given.float()
 
 # %% ../nbs/13_model.ipynb #b5aaa56b

@@ -6,6 +6,7 @@ from pathlib import Path
 from rabit.core import RabitError
 from rabit.core import resize
 from rabit.core import to_pil
+from rabit.data import read_labels
 from rabit.frames import flicker
 from rabit.frames import local_match
 from rabit.frames import one_palette
@@ -66,7 +67,8 @@ def test_maps_survive_folders_and_both_kinds_of_animation():
             images[0].save(place / name, save_all=True, append_images=images[1:], duration=100, **options)
             back = read_frames(place / name)
             assert len(back) == 11, (name, len(back))
-            for x, p in zip(maps, back): assert (np.array(p) == x.numpy()).all(), name
+            known = {tuple(indexed[0].getpalette()[3 * i:3 * i + 3]): i for i in range(256)} if name == "indexed.gif" else None
+            for x, p in zip(maps, back): assert (read_labels(p, None, known)[0] == x).all(), name
         (place / "film").mkdir()
         for i, p in enumerate(grey): p.save(place / "film" / f"frame {i}.png")
         (place / "film" / "notes.txt").write_text("no picture")

@@ -7,8 +7,10 @@ from PIL import Image
 
 from rabit import frames as F
 from rabit.core import RabitError, to_pil
-from rabit.frames import local_match, mix, natural, read_frames, translate_frames, write_frames
+from rabit.data import read_labels
+from rabit.frames import local_match, mix, natural, rate_of, read_frames, translate_frames, write_frames
 from rabit.model import find_builder, rabit, systems
+from rabit.show import PALETTE
 
 SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
 
@@ -56,12 +58,24 @@ def test_every_system_paints_films(name):
     assert len(list(translate_frames(model, maps(2), look, maps(1, (40, 30))[0].new_zeros(40, 32)))) == 2
 
 
-def test_colour_that_is_in_no_palette_is_named(tmp_path):
+def test_colours_of_a_gif_are_read_as_colours_whatever_their_numbers(tmp_path):
+    "Pillow leaves out what no frame uses and numbers the rest anew"
+    maps = [np.random.default_rng(i).choice([0, 1, 2, 5, 6], (9, 12)) for i in range(3)]
+    coloured = [Image.fromarray(np.array([tuple(bytes.fromhex(c[1:])) for c in PALETTE[:7]], np.uint8)[m]) for m in maps]
+    coloured[0].quantize(7).save(tmp_path / "few.gif", save_all=True, append_images=[c.quantize(7) for c in coloured[1:]], duration=250)
+    coloured[0].save(tmp_path / "rgb.gif", save_all=True, append_images=coloured[1:], duration=250)
+    for name in ("few.gif", "rgb.gif"):
+        found = read_frames(tmp_path / name)
+        assert rate_of(tmp_path / name) == 4 and len(found) == 3
+        for m, f in zip(maps, found): assert (read_labels(f, 7)[0].numpy() == m).all(), name
+
+
+def test_colours_that_no_palette_has_are_named(tmp_path):
     first, second = (Image.fromarray(np.tile(np.uint8(c), (8, 8, 1))) for c in ((255, 0, 0), (0, 255, 0)))
     first.save(tmp_path / "x.gif", save_all=True, append_images=[second], duration=100)
-    try: found = read_frames(tmp_path / "x.gif")
-    except RabitError as e: assert "frame 1" in str(e) and "palette" in str(e)
-    else: assert [np.unique(np.asarray(f)).size for f in found] == [1, 1]
+    found = read_frames(tmp_path / "x.gif")
+    with pytest.raises(RabitError, match="the label map is a coloured picture.*--palette"): read_labels(found[1], 7)
+    assert [read_labels(f, 7, {(255, 0, 0): 3, (0, 255, 0): 5}).unique().tolist() for f in found] == [[3], [5]]
 
 
 def program(folder, body):

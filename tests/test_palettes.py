@@ -95,13 +95,14 @@ def test_a_patch_of_a_foreign_colour_is_no_border(tmp_path, size, said):
     assert said in message and "#090909" in message and f"{BLENDED:.0%}" in message
 
 
-def test_grey_and_indexed_maps_keep_their_numbers_whatever_the_palette(tmp_path):
+def test_grey_maps_keep_their_numbers_whatever_the_palette_and_indexed_ones_unless_a_palette_is_given(tmp_path):
     ids = Image.fromarray(np.array([[0, 5, 255]], np.uint8))
     ids.save(tmp_path / "grey.png")
     ids.putpalette([c for i in range(256) for c in voc_color(255 - i)])
     ids.save(tmp_path / "indexed.png")
-    for name in ("grey", "indexed"):
-        for palette in (None, "voc", [(1, 2, 3)]): assert read_labels(tmp_path / f"{name}.png", palette=palette).tolist() == [[[0, 5, 255]]]
+    for palette in (None, "voc", [(1, 2, 3)]): assert read_labels(tmp_path / "grey.png", palette=palette).tolist() == [[[0, 5, 255]]]
+    assert read_labels(tmp_path / "indexed.png").tolist() == [[[0, 5, 255]]]
+    for palette in ("voc", [(1, 2, 3)]): assert "the palette lacks" in refused(read_labels, tmp_path / "indexed.png", palette=palette)
 
 
 def test_grey_colours_are_ids_unless_a_palette_is_given(tmp_path):
@@ -162,3 +163,20 @@ def test_a_large_photograph_is_refused_in_bounded_memory(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     used, length = map(int, done.stdout.split())
     assert used < 500 and length < 1000, done.stderr
+
+
+def test_indexed_maps_whose_numbers_a_program_chose_are_not_guessed(tmp_path):
+    "Image.quantize and painting programs keep colours and number them anew"
+    ids = street_pairs([3], size=(24, 32))["labels"][0]
+    coloured = Image.fromarray(np.array([tuple(bytes.fromhex(c[1:])) for c in PALETTE[:7]], np.uint8)[ids.numpy()])
+    coloured.quantize(7).save(tmp_path / "quantized.png")
+    assert "--palette rabit" in refused(read_labels, tmp_path / "quantized.png", 7)
+    assert torch.equal(read_labels(tmp_path / "quantized.png", 7, "rabit")[0], ids)
+    assert "the palette lacks" in refused(read_labels, tmp_path / "quantized.png", 7, "cityscapes")          # said, and not true
+    indexed = Image.fromarray(ids.byte().numpy(), "P")
+    indexed.putpalette([v for c in PALETTE[:7] for v in bytes.fromhex(c[1:])])
+    indexed.save(tmp_path / "indexed.png")
+    for palette in (None, "rabit"): assert torch.equal(read_labels(tmp_path / "indexed.png", 7, palette)[0], ids)
+    indexed.putpalette([v for i in range(7) for v in (i, 90 - i, 3 * i)])                                     # colours that nobody knows: the numbers count
+    indexed.save(tmp_path / "own.png")
+    assert torch.equal(read_labels(tmp_path / "own.png", 7)[0], ids)
