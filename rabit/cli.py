@@ -273,7 +273,9 @@ def exemplar_finder(
     if not args.exemplar.is_dir():
         one = picture(args.exemplar), theirs(args.exemplar_condition)
         return lambda name: one
-    files, listed = find_named(args.exemplar), None if args.exemplars is None else dict(read_pairs(args.exemplars))
+    photos = (".jpg", ".jpeg")
+    beside = _listed(args.exemplar, photos).keys() & _listed(args.exemplar, (".png",)).keys()        # label maps of the same names beside photographs, as ADE20K has them
+    files, listed = find_named(args.exemplar, photos if beside else SUFFIXES), None if args.exemplars is None else dict(read_pairs(args.exemplars))
     top = f"{args.exemplar.resolve().name}/"                                   # sets of key points name the folder of pictures, too
     if listed: listed = {target.removeprefix(top): [name.removeprefix(top) for name in names] for target, names in listed.items()}
     conditions = None if args.exemplar_condition is None else find_named(args.exemplar_condition, ENDINGS.get(model.config["condition"], SUFFIXES))

@@ -200,3 +200,12 @@ def test_edges_and_joints_are_found_by_the_weights_kind(home, capsys):
     assert code == 2 and "_candidate.txt are looked for" in err[0]
     code, _, err = run(capsys, "drawn look.png -o none --palette voc", "edges")
     assert code == 2 and len(err) == 1 and "want edges" in err[0]
+
+
+def test_label_maps_may_lie_beside_photographs_of_the_same_names(home, capsys):
+    "As in ADE20K: each folder holds NAME.jpg and NAME.png"
+    for part in ("maps", "looks"):
+        shutil.copytree(home / "maps", f"beside_{part}")
+        for name in NAMES: Image.open(home / "looks" / f"{name}.webp").convert("RGB").save(f"beside_{part}/{name}.jpg")
+    code, out, err = run(capsys, "beside_maps beside_looks -o new")
+    assert code == 0 and not err and files(home / "new") == sorted(f"{name}.png" for name in NAMES)
