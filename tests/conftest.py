@@ -4,7 +4,6 @@ import os, random
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis, numpy as np, pytest, torch
-import rabit.kernels  # before anything else imports Triton (see kernel_match)
 
 hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("rabit")
