@@ -51,7 +51,8 @@ def flicker(
     "How much the colour of a point changes from frame to frame, along the true motion"
     check(len(pictures) == len(positions) + 1 == len(visible) + 1 > 1, f"{len(pictures)} frames, {len(positions)} positions and {len(visible)} masks do not fit: one frame more than the others is needed")
     for now, p, v in zip(pictures[1:], positions, visible):
-        check(check_map(now, "a frame") is now and v.dtype == torch.bool and v.shape == (len(now), *now.shape[2:]) == (len(p), *p.shape[2:]), f"a frame {tuple(now.shape)}, positions {tuple(p.shape)} and a mask {tuple(v.shape)} of {v.dtype} do not fit: "
+        check_map(now, "a frame")
+        check(v.dtype == torch.bool and v.shape == (len(now), *now.shape[2:]) == (len(p), *p.shape[2:]), f"a frame {tuple(now.shape)}, positions {tuple(p.shape)} and a mask {tuple(v.shape)} of {v.dtype} do not fit: "
                                                                                                          "(b, 3, h, w), (b, 2, h, w) and bool (b, h, w) are needed")
     changes = [(now - sample_at(before, p)).abs().mean(1)[v] for before, now, p, v in zip(pictures, pictures[1:], positions, visible)]
     return torch.cat(changes).mean().item()
