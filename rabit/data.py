@@ -229,7 +229,7 @@ def _recognise(code:np.ndarray, path:Path) -> dict:
     seen = np.zeros(2**24, bool)
     seen[code] = True
     found = np.flatnonzero(seen)
-    fits = {name: tuple(p[tuple(_bytes(c))] for c in found) for name, p in PALETTES.items() if np.isin(found, _code_table(p)[0]).all()}
+    fits = {name: tuple(_ids_of(found, p).tolist()) for name, p in PALETTES.items() if np.isin(found, _code_table(p)[0]).all()}
     if len({*fits.values()}) == 1: return PALETTES[next(iter(fits))]
     what = f"{path} is a coloured picture; its colours, {_list_colors(code)},"
     check(not fits, f"{what} fit the palettes {' and '.join(fits)}, which give them different ids; {_ASK}")
@@ -238,8 +238,6 @@ def _recognise(code:np.ndarray, path:Path) -> dict:
     foreign = code[~np.isin(code, _code_table(PALETTES[best])[0])]
     near = f" (nearest is {best}, which lacks those of {1 - share[best]:.1%} of the pixels: {_list_colors(foreign, PALETTES[best])})" if share[best] >= .5 else ""
     raise RabitError(f"{what} fit no known palette{near}; {_ASK}")
-
-def _bytes(code:int) -> bytes: return int(code).to_bytes(3, "big")
 
 # %% ../nbs/12_data.ipynb #5a4a3460
 BLENDED, REACH = .1, 2  # at most this share of the pixels, and at most so far from a colour of the palette
@@ -521,11 +519,15 @@ def random_color(rng:np.random.Generator, # source of chance
     return dict(gain=np.exp(strength * rng.uniform(-.3, .3, 3)), bias=strength * rng.uniform(-.15, .15, 3),
                 gamma=np.exp(strength * rng.uniform(-.4, .4, 3)), saturation=math.exp(strength * rng.uniform(-.7, .5)))
 
+def _check_colors(picture):
+    "Refuse what has no three channels of colour"
+    check(picture.ndim >= 3 and picture.shape[-3] == 3 and picture.is_floating_point(), f"a picture of shape {tuple(picture.shape)} and type {picture.dtype} has no colours: float (..., 3, h, w) is needed")
+
 def recolor(picture:Tensor, # (..., 3, h, w) in [-1, 1]
     color:dict, # from `random_color`
     ) -> Tensor: # same shape and range
     "Apply gamma, gain and bias per channel, then saturation around the grey value."
-    check(picture.ndim >= 3 and picture.shape[-3] == 3 and picture.is_floating_point(), f"a picture of shape {tuple(picture.shape)} and type {picture.dtype} has no colours: float (..., 3, h, w) is needed")
+    _check_colors(picture)
     gain, bias, gamma = (torch.as_tensor(color[n], dtype=picture.dtype).view(3, 1, 1) for n in ("gain", "bias", "gamma"))
     x = ((picture + 1) / 2).clamp(0, 1) ** gamma * gain + bias
     grey = x.mean(-3, keepdim=True)

@@ -302,7 +302,7 @@ def show_plan(
 
 # %% ../nbs/01_show.ipynb #c6e2bd74
 def _plain_powers(ax):
-    "Powers of ten on logarithmic axes as 0.01, 1000 or 1e-05: raised exponents are too small to be read"
+    "Powers of ten on logarithmic axes as 1000 or 1e-02: raised exponents are too small to be read"
     for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
         if scale != "log": continue
         axis.set_major_formatter(LogFormatter())

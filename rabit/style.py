@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageOps
 from torch import Tensor
 from .core import RabitError, UNKNOWN, check, check_picture, check_size, to_pil
-from .data import FORMATS, SUFFIXES, pseudo_exemplar, random_map, read_picture, walked
+from .data import FORMATS, SUFFIXES, _check_colors, pseudo_exemplar, random_map, read_picture, walked
 from .metrics import evaluate, match_scores, picture_scores
 from .model import Translator
 from .scenes import pairs, random_of_class, render, sample_at, world, worlds
@@ -109,7 +109,7 @@ def disguise(
     rng:np.random.Generator,  # source of chance
 )->Tensor:           # the same shape and range
     "Other colours for the same things: channels mixed by a random rotation or reflection, and bent by a curve that rises and falls; what had one colour keeps one."
-    check(picture.ndim >= 3 and picture.shape[-3] == 3 and picture.is_floating_point(), f"a picture of shape {tuple(picture.shape)} and type {picture.dtype} has no colours: float (..., 3, h, w) is needed")
+    _check_colors(picture)
     mix = torch.from_numpy(np.linalg.qr(rng.normal(size=(3, 3)))[0]).to(picture)
     bend, shift = (torch.from_numpy(rng.uniform(low, high, (3, 1, 1))).to(picture) for low, high in ((1., 2.5), (-2., 2.)))
     return torch.sin(bend * torch.einsum("ij,...jhw->...ihw", mix, picture) + shift)
