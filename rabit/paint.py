@@ -626,6 +626,7 @@ def paint(
         def done(): act(); easel.draw()
         return done
     actions = {act.__name__: then_draw(act) for act in (editor.undo, editor.redo, editor.reset)}
-    panel, complain = make_panel([canvas, *knobs.values()], actions | {"save": lambda: editor.save(folder)})
+    def save(): return "wrote " + " and ".join(map(str, editor.save(folder)))
+    panel, complain = make_panel([canvas, *knobs.values()], actions | {"save": save})
     easel = Easel(editor, canvas, zoom, names, complain)
     return panel, editor

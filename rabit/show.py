@@ -417,16 +417,17 @@ def bind_knobs(
 # %% ../nbs/01_show.ipynb #62665af8
 def make_panel(
     widgets,            # from top to bottom
-    actions:dict=None,  # text on a button → function without arguments
+    actions:dict=None,  # text on a button → function without arguments; a text that it returns is shown
 )->tuple:               # the panel; a function of one text, which is shown under it ("" takes it away)
-    "Widgets over a row of buttons over a place for messages, the errors of the buttons among them"
+    "Widgets over a row of buttons over a place for messages: what the buttons did, and their errors"
     import ipywidgets
     message = ipywidgets.HTML()
-    def complain(text): message.value = text and f"<pre style='color:#b00020; white-space:pre-wrap'>{escape(text)}</pre>"
+    def say(text, color): message.value = text and f"<pre style='color:{color}; white-space:pre-wrap'>{escape(text)}</pre>"
+    def complain(text): say(text, "#b00020")
     def press(action):
-        try: action()
+        try: done = action()
         except Exception as error: complain(f"{type(error).__name__}: {error}")
-        else: complain("")
+        else: say(done if isinstance(done, str) else "", "inherit")
     buttons = [ipywidgets.Button(description=text) for text in actions or ()]
     for button, action in zip(buttons, (actions or {}).values()): button.on_click(lambda _, action=action: press(action))
     return ipywidgets.VBox([*widgets, *([ipywidgets.HBox(buttons)] if buttons else []), message]), complain

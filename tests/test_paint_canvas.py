@@ -181,6 +181,7 @@ def test_paint_has_knobs_and_buttons_that_work(stand_in, street, tmp_path):
     assert torch.equal(editor.labels, street[1])
     press["save"]()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["edited.png", "edited_labels.png"]
+    assert str(tmp_path / "edited_labels.png") in message.value
 
 
 def test_paint_repaints_with_the_shipped_weights(stand_in, street):

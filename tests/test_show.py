@@ -250,12 +250,14 @@ def test_a_moved_knob_draws_again_and_an_error_is_told():
 
 def test_a_button_acts_and_its_error_is_told():
     done = []
-    panel, complain = make_panel([ipywidgets.IntSlider()], {"go": lambda: done.append(1), "<fail>": lambda: [][0]})
-    go, fail = panel.children[1].children
+    panel, complain = make_panel([ipywidgets.IntSlider()], {"go": lambda: done.append(1), "<fail>": lambda: [][0], "tell": lambda: "went"})
+    go, fail, tell = panel.children[1].children
     fail.click()
     assert "IndexError" in panel.children[-1].value and not done
     go.click()
     assert done == [1] and panel.children[-1].value == ""
+    tell.click()
+    assert "went" in panel.children[-1].value
     complain("a < b")
     assert "a &lt; b" in panel.children[-1].value
     assert len(make_panel([ipywidgets.IntSlider()])[0].children) == 2              # no buttons, no empty row
