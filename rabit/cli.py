@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from . import __version__
 from .conditions import CONDITIONS
 from .core import RabitError, check, pick_device
-from .data import PALETTES, SUFFIXES, SceneSource, check_listed, read_labels, read_pairs, read_palette, read_picture, retrieve, write_pairs
+from .data import PALETTES, SUFFIXES, SceneSource, check_listed, existing_folder, read_labels, read_pairs, read_palette, read_picture, retrieve, write_pairs
 from .encode import VGG19
 from .metrics import evaluate, table
 from .model import Translator, check_place, find_builder, saved_config, shipped_weights, system_builder, systems, write_whole
@@ -175,7 +175,7 @@ def check_data(
     args,  # of a command with those options and --seed
 ):
     "Refuse data that is neither built in nor a folder"
-    check(args.data in worlds() or Path(args.data).is_dir(), f"--data {args.data}: no such folder; the built-in worlds are {', '.join(worlds())}")
+    if args.data not in worlds(): existing_folder(args.data, f"; the built-in worlds are {', '.join(worlds())}")
     check(args.seed is None or 0 <= args.seed < 2**31, f"--seed {args.seed} does not fit; 0 or more, below 2**31, is needed")
     check(args.exemplars is None or args.exemplars.is_file(), f"--exemplars {args.exemplars}: no such file")
     if args.data not in worlds(): return
@@ -385,6 +385,7 @@ def train_parser()->Parser:
     p.add_argument("--model", type=argument_of, action="append", default=[], metavar="NAME=X", help="argument of the system's builder, such as k=5 or position=coord; may be repeated")
     p.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="settings to change from (default demo)")
     p.add_argument("--size", type=size_of, metavar="WxH", help="size of the pictures, multiples of 8")
+    p.add_argument("--shapes", type=float, metavar="RATIO", help="stretch every other batch, its sides' ratio by up to so much, such as 2 for half to twice as wide: for pictures of all shapes (default 1: none)")
     p.add_argument("--steps", type=positive, help="of training")
     p.add_argument("--batch", type=positive, help="records of a step")
     p.add_argument("--seed", type=int, help="of weights and data")
@@ -414,7 +415,7 @@ def train_config(
     check(layout is None or kind in layout.kinds, f"--data {args.data} is {layout.what if layout else ''}; its conditions are {', '.join(layout.kinds) if layout else ''}, not {kind}")
     classes = CONDITIONS[kind] or args.classes or (None if known else layout.classes)
     check(known or classes, f"--data {args.data} needs --classes, the number of label ids (rabit_doctor {args.data} counts them)")
-    given = {name: getattr(args, name) for name in ("size", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
+    given = {name: getattr(args, name) for name in ("size", "shapes", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_share", "split")}
     given |= {name: True for name in ("checkpoint", "compile") if getattr(args, name)} | (args.save_every or {})
     given |= dict(classes=classes, start=args.start, vgg_weights=args.vgg, exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
@@ -498,7 +499,7 @@ def rabit_doctor(argv=None):
     p.add_argument("--classes", type=positive, help="check label ids against this many classes")
     p.add_argument("--split", help="only this part")
     args = p.parse_args(argv)
-    check(args.data.is_dir(), f"{args.data}: no such folder")
+    existing_folder(args.data)
     report = inspect_set(args.data, args.classes, args.split)
     print(printable(str(report)))
     sys.exit(0 if report["fits"] else 1)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SUFFIXES', 'FORMATS', 'PALETTES', 'BLENDED', 'REACH', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'NUMBERINGS', 'PARTS',
            'SceneSource', 'conditions_of', 'read_picture', 'voc_color', 'read_palette', 'folder_palette', 'read_labels',
-           'walked', 'find_splits', 'pick_split', 'find_pairs', 'group_of', 'random_map', 'push', 'pull',
-           'pseudo_exemplar', 'random_color', 'recolor', 'FolderSource', 'ade20k_ids', 'camvid_ids',
+           'walked', 'existing_folder', 'find_splits', 'pick_split', 'find_pairs', 'group_of', 'random_map', 'push',
+           'pull', 'pseudo_exemplar', 'random_color', 'recolor', 'FolderSource', 'ade20k_ids', 'camvid_ids',
            'picture_signature', 'retrieve', 'read_pairs', 'check_listed', 'write_pairs', 'FolderReport',
            'inspect_folder', 'read_shard', 'TarSource', 'prefetch']
 
@@ -356,11 +356,18 @@ def _is_flat(root:Path) -> bool:
     return any(f.with_suffix(".png").exists() for f in root.glob("*.jpg"))
 
 # %% ../nbs/12_data.ipynb #316f14b5
+def existing_folder(path:str|Path, # what was given for a folder
+    also:str="", # what else would fit, in words
+    ) -> Path:
+    "That path, if it is a folder."
+    path = Path(path)
+    check(path.is_dir(), f"{path}: {'this is a file, and a folder is needed' if path.exists() else 'no such folder'}{also}")
+    return path
+
 def find_splits(root:str|Path, # a data folder
     ) -> dict[str, tuple[Path, Path]]: # split name ("" = the folder itself) → folder of pictures, folder of labels
     "The parts into which a data folder is divided: `train/images`, `images/train`, or the folder itself."
-    root, found = Path(root), {}
-    check(root.is_dir(), f"{root}: no such folder")
+    root, found = existing_folder(root), {}
     here = _two_folders(root)
     inner = sorted(d.name for d in here[0].iterdir() if d.is_dir() and (here[1]/d.name).is_dir() and d.name in SPLITS) if here else []
     if inner: return {s: (here[0]/s, here[1]/s) for s in inner}

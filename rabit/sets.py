@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from .conditions import CONDITIONS, edges_condition, joints_condition, mirror_joints, picture_edges, read_joints
 from .core import UNKNOWN, RabitError, check, check_size
-from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, camvid_ids, folder_palette, walked, _check_ids, _misfit, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
+from .data import (SUFFIXES, FolderReport, FolderSource, TarSource, camvid_ids, existing_folder, folder_palette, walked, _check_ids, _misfit, _header, _ids, _open, _partners, _rgb, _stem, _apart, _two_folders, ade20k_ids, find_splits, group_of,
                         inspect_folder, pseudo_exemplar, push, random_map, read_pairs)
 from .encode import VGG19
 
@@ -198,8 +198,7 @@ def recognise(root:str|Path, # a data folder
               classes:int|None=None, # label ids, if they are said: a folder of another number of classes is not the set that its names look like
              ) -> Layout: # its name, what it is, its splits with their items, its classes, the conditions that it can give
     "Which of the known sets a folder is, from the names in it alone; seconds for the largest."
-    root = Path(root)
-    check(root.is_dir(), f"{root}: no such folder")
+    root = existing_folder(root)
     for find in (_find_archives, _find_celeba, _find_joints, partial(_find_maps, classes=classes), _find_pictures):
         if found := find(root): return found
     seen = ", ".join(sorted(p.name for p in root.iterdir())[:8])

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageOps
 from torch import Tensor
 from .core import RabitError, UNKNOWN, check, check_picture, check_size, to_pil
-from .data import FORMATS, SUFFIXES, _check_colors, pseudo_exemplar, random_map, read_picture, walked
+from .data import FORMATS, SUFFIXES, _check_colors, existing_folder, pseudo_exemplar, random_map, read_picture, walked
 from .metrics import evaluate, match_scores, picture_scores
 from .model import Translator
 from .scenes import pairs, random_of_class, render, sample_at, world, worlds
@@ -80,8 +80,7 @@ def find_pictures(
     folder,  # a path
 )->list:     # of paths, sorted; those of subfolders, too
     "Every picture file below a folder; what cannot be opened is named at once, not after an hour of training."
-    folder = Path(folder)
-    check(folder.is_dir(), f"{folder}: no such folder; a folder of pictures ({', '.join(SUFFIXES)}) is needed")
+    folder = existing_folder(folder, f"; a folder of pictures ({', '.join(SUFFIXES)}) is needed")
     files = sorted(f for here, _, names in walked(folder) for f in map(Path(here).joinpath, names) if f.suffix.lower() in SUFFIXES and not f.name.startswith(".") and f.is_file())
     check(files, f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
     bad = [f for f in files if not _opens(f)]

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['PAPER_WEIGHTS', 'PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'SILENCE', 'PATIENCE', 'EXPLODED', 'ENOUGH', 'RECENT',
            'OVERFLOW', 'STATE', 'PREVIOUS', 'BAR', 'COLLAPSE', 'precision_of', 'TrainConfig', 'check_config', 'suited',
-           'preset', 'make_source', 'numbered', 'rate', 'averaged_decay', 'adam', 'forget_activations', 'try_compiler',
-           'not_compiled', 'compile_networks', 'Game', 'network_of', 'Trainer', 'shared_values', 'parts_of',
-           'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state', 'starting_weights',
-           'start_from', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of', 'errors_of', 'draw_samples',
-           'hold_folder', 'open_run', 'gentle_interrupt', 'due', 'vital_signs', 'run_steps', 'warn_alike',
-           'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run', 'train']
+           'preset', 'make_source', 'numbered', 'stretched', 'shape_of', 'rate', 'averaged_decay', 'adam',
+           'forget_activations', 'try_compiler', 'not_compiled', 'compile_networks', 'Game', 'network_of', 'Trainer',
+           'shared_values', 'parts_of', 'all_alike', 'model_card', 'checksum', 'save_state', 'read_state', 'load_state',
+           'starting_weights', 'start_from', 'read_log', 'write_log', 'log_row', 'sample_rows', 'collapse_of',
+           'errors_of', 'draw_samples', 'hold_folder', 'open_run', 'gentle_interrupt', 'due', 'vital_signs',
+           'run_steps', 'warn_alike', 'warn_collapse', 'newest_sheet', 'draw_run', 'listen', 'joined', 'follow_run',
+           'train']
 
 # %% ../nbs/15_train.ipynb #a3b52156
 import hashlib, json, math, os, signal, sys, threading, time
@@ -23,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 import numpy as np
 import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from PIL import Image
 from safetensors import safe_open
@@ -31,8 +33,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
-from .conditions import CONDITIONS, paint_condition
-from .core import NotFiniteError, RabitError, check, check_size, pick_device, process, resize, rng_state, seed_all, set_rng_state, world_mean
+from .conditions import CONDITIONS, fit_condition, paint_condition
+from .core import NotFiniteError, RabitError, check, check_size, pick_device, pixel_grid, process, resize, resize_labels, rng_state, seed_all, set_rng_state, world_mean
 from .data import SceneSource, conditions_of, prefetch
 from .discriminate import Discriminator
 from .encode import ResBlock, VGG19
@@ -40,7 +42,7 @@ from .generate import SpadeResBlock
 from .losses import (VGG_WEIGHTS, contextual_loss, cycle_loss, feature_consistency, feature_matching, hinge_d, hinge_g, mask_loss,
                           match_loss, parse_loss, perceptual_loss, warp_loss)
 from .metrics import identity_collapse
-from .model import Translator, build, check_weights, find_weights, load_whole, read_weights, saved_config, suits, write_whole
+from .model import Translator, build, check_weights, find_weights, labels_at, load_whole, read_weights, same_area, saved_config, suits, write_whole
 from .scenes import match_errors, worlds
 from .sets import open_set
 from .show import panels, redraw, save_sheet, show_curves
@@ -67,6 +69,7 @@ class TrainConfig:
     data:str = "street"       # a world of scenes ("street", "face", "figure"), or a folder of pictures and label maps, or of .tar archives with them
     classes:int = 7           # channels of the condition: label ids 0 … classes-1, or 2 of edges, 35 of joints, 3 of a picture
     size:tuple = (64, 64)     # (h, w) of the pictures: multiples of 8, at least 16
+    shapes:float = 1.         # every other batch is stretched, by up to so much in the ratio of its sides, at about the same area (see `stretched`); 1: none is
     split:str|None = None     # of a folder
     exemplars:str|None = None # list of exemplars for a folder (`rabit_retrieve` writes one); None: any picture of another sequence
     self_share:float = .3     # of a folder's records: how many are pseudo pairs (the picture itself, moved)
@@ -117,6 +120,7 @@ def check_config(
     config.weights, config.size, config.betas = dict.fromkeys(PAPER_WEIGHTS, 0.) | config.weights, tuple(config.size), tuple(config.betas)
     check(len(config.size) == 2 and all(s >= 2 * side and s % side == 0 for s in config.size),
           f"size {'x'.join(map(str, config.size[::-1]))} (width x height) does not fit: multiples of {side}, at least {2 * side}, are needed")
+    check(1 <= config.shapes <= 8, f"shapes = {config.shapes:g} does not fit: a ratio of 1 (no stretching) to 8 is needed")
     check(config.amp in ("auto", *PRECISIONS), f"amp = {config.amp!r} is not known: auto, {', '.join(PRECISIONS)} are")
     check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
     for name in ("classes", "steps", "batch", "accumulate", "log_every", "sample_every", "save_every", "match_tokens"):
@@ -192,6 +196,32 @@ def numbered(
     "What a model keeps of a set's files: how their classes are numbered, and called"
     numbering = getattr(source, "numbering", None)
     return {} if numbering is None else dict(numbering=numbering) | (dict(names=list(source.names)) if source.layout.names else {})
+
+# %% ../nbs/15_train.ipynb #2a5c88b7
+def stretched(
+    record:dict,      # a batch
+    size:tuple,       # (h, w) wanted
+    kind:str="labels",# of condition
+)->dict:              # the batch at that size
+    "Everything in a record resampled alike; what was true stays true"
+    old = record["picture"].shape[-2:]
+    if tuple(size) == tuple(old): return record
+    scale = torch.tensor([new / n for n, new in zip(old, size)], device=record["picture"].device).flip(0).view(1, 2, 1, 1)      # x, y
+    at = (pixel_grid(size, scale.device) + .5) / scale - .5                                                     # of new pixels among the old
+    place = F.interpolate(record["position"], tuple(size), mode="nearest-exact") + at - at.round()
+    made = {name: resize(record[name], size) for name in ("picture", "exemplar")} | dict(position=(place + .5) * scale - .5)
+    made |= {name: resize_labels(record[name].to(torch.int64), size).to(record[name].dtype) for name in ("labels", "exemplar_labels", "parts", "exemplar_parts", "visible") if name in record}
+    made["visible"] &= made["labels"] == labels_at(made["exemplar_labels"], made["position"])                                  # at edges a nearest pixel may be another's
+    return record | made | {name: fit_condition(record[name], size, kind) for name in ("condition", "exemplar_condition") if name in record}
+
+def shape_of(
+    config:TrainConfig,  # of the run
+    step:int,            # t
+)->tuple:                # (h, w) of its batch
+    "The size itself, or, in every other step, one of about its area whose sides are in another ratio"
+    if config.shapes == 1 or step % 2 == 0: return config.size
+    ratio = config.shapes ** np.random.default_rng([config.seed, 5, step]).uniform(-.5, .5)
+    return same_area((config.size[0] / ratio, config.size[1] * ratio), config.size, Translator.multiple)
 
 # %% ../nbs/15_train.ipynb #746f0281
 def rate(
@@ -854,7 +884,7 @@ def run_steps(
     with closing(prefetch(source, trainer.done, config.batch, trainer.device, share=(trainer.rank, trainer.processes))) as records:
         for _, record in records:
             if trainer.done >= config.steps or trainer.anywhere(asked.is_set()): break
-            recent.append(trainer.step(record))
+            recent.append(trainer.step(stretched(record, shape_of(config, trainer.done), config.model.get("condition", "labels"))))
             bar.update()
             if due(trainer, config.log_every):
                 row, recent = note(log_row(trainer, recent, time.perf_counter() - start)), []

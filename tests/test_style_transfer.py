@@ -62,7 +62,7 @@ def test_hostile_folders_end_in_one_line(tmp_path, folder):
         with pytest.raises(RabitError) as error: call()
         assert "\n" not in str(error.value)
         return str(error.value)
-    assert "no such folder" in said(lambda: PictureFolder(folder / "0.png"))
+    assert "this is a file" in said(lambda: PictureFolder(folder / "0.png"))
     (folder / "empty.jpg").touch()
     (folder / "text.png").write_text("<html>")
     assert "empty.jpg" in (words := said(lambda: PictureFolder(folder))) and "1 more" in words

@@ -17,6 +17,7 @@ from rabit.core import pixel_grid
 from rabit.data import conditions_of
 from rabit.model import Translation
 from rabit.model import Translator
+from rabit.scenes import sample_at
 from rabit.train import BAR
 from rabit.train import PAPER_WEIGHTS
 from rabit.train import PRECISIONS
@@ -46,8 +47,10 @@ from rabit.train import rate
 from rabit.train import read_log
 from rabit.train import sample_rows
 from rabit.train import save_state
+from rabit.train import shape_of
 from rabit.train import start_from
 from rabit.train import starting_weights
+from rabit.train import stretched
 from rabit.train import train
 from rabit.train import vital_signs
 from rabit.train import write_log
@@ -101,6 +104,27 @@ def test_a_source_repeats_itself_and_another_seed_shows_other_scenes():
     source = make_source(small())
     first, again, other = source.batch([3]), source.batch([3]), make_source(small(), seed=1).batch([3])
     assert source.classes == 7 and torch.equal(first["picture"], again["picture"]) and not torch.equal(first["picture"], other["picture"])
+
+
+def test_what_was_true_of_a_batch_stays_true_when_it_is_stretched():
+    record = make_source(small(size=(64, 64))).batch(range(4))
+    for size in ((64, 64), (48, 88), (88, 48), (32, 32)):
+        wide = stretched(record, size)
+        assert {name: x.shape[-2:] for name, x in wide.items() if x.ndim > 1} == {name: torch.Size(size) for name in record if name != "paired"}
+        assert all(wide[name].dtype == x.dtype for name, x in record.items())
+        fetched = sample_at(wide["exemplar"], wide["position"])
+        wrong = ((fetched - wide["picture"]).abs().mean(1) * wide["visible"]).sum() / wide["visible"].sum()
+        assert wrong < .1 and (wide["visible"].float().mean() - record["visible"].float().mean()).abs() < .05, (size, wrong)
+    edges = make_source(small(data="face")).batch(range(2))
+    assert stretched(edges, (24, 40), "edges")["condition"].shape == (2, 2, 24, 40)
+
+
+def test_shapes_repeat_themselves_and_keep_the_area():
+    config = small(size=(96, 128), shapes=3.)
+    sizes = [shape_of(config, step) for step in range(200)]
+    assert sizes == [shape_of(config, step) for step in range(200)] and sizes[::2] == [(96, 128)] * 100
+    assert all(h % 8 == w % 8 == 0 and .85 < h * w / (96 * 128) < 1.15 for h, w in sizes) and len(set(sizes)) > 10
+    assert max(w / h for h, w in sizes) < 3 * 128 / 96 * 1.1 and {shape_of(small(), step) for step in range(9)} == {(32, 32)}
 
 
 def test_schedules_have_the_values_known_by_hand():
