@@ -314,13 +314,17 @@ def predict(translator, # (condition, exemplar, exemplar_condition) → object w
     condition, theirs = conditions_of(record, classes)
     t = translator(condition, record["exemplar"], theirs)
     hk, wk = t.match.key_size
-    position = t.match.argmax((-(-H // hk) * hk, -(-W // wk) * wk)).float()
+    position = t.match.argmax((_stride(H, hk) * hk, _stride(W, wk) * wk)).float()
     out = dict(picture=t.picture, warped=t.warped, position=position, confidence=t.confidence)
     return {k: _fit(v.float(), size).cpu() for k, v in out.items()}
 
+def _stride(side:int, tokens:int) -> int:
+    "How many pixels a token spans: networks halve, so a power of two, of which the last token may have lacked a part before padding."
+    return 1 << (-(-side // tokens) - 1).bit_length()
+
 def _fit(x:Tensor, size:tuple[int, int]) -> Tensor:
     "A map on a coarser or padded grid at picture size: enlarged by a whole factor, then cropped."
-    r = [-(-s // n) for s, n in zip(size, x.shape[-2:])]
+    r = [_stride(s, n) for s, n in zip(size, x.shape[-2:])]
     return crop_to(x.repeat_interleave(r[0], -2).repeat_interleave(r[1], -1), size)
 
 # %% ../nbs/14_metrics.ipynb #54ea44e6

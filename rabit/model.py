@@ -205,7 +205,7 @@ def same_area(
     like:tuple,    # (h, w): the area that is wanted
     multiple:int=8,# of both sides
 )->tuple:          # (h, w)
-    "A size of the shape of `size` and about the area of `like`; what is too thin for that loses length, never the area's bound"
+    "A size of the shape of `size` and about the area of `like`, in whole multiples; what is too thin for that loses length"
     area = like[0] * like[1]
     scale, longest = (area / (size[0] * size[1])) ** .5, max(multiple, area // multiple)
     return tuple(min(longest, max(multiple, round(n * scale / multiple) * multiple)) for n in size)

@@ -86,12 +86,12 @@ def _search(
 )->Tensor:     # (…, 1): t with Σσ(z - t) = k
     "Newton's steps on log gain - log loss, whose slope lies between -1 and -2"
     def total(x): return x.sum(-1, keepdim=True)
-    if best is None: best = z.topk(k, -1).indices
+    best, tiny = z.topk(k, -1).indices if best is None else best, torch.finfo(z.dtype).tiny
     winners, others = z.gather(-1, best).clamp(-FAR, FAR), torch.clamp(z, min=-FAR, out=spare[0]).scatter_(-1, best, -math.inf)
     t = torch.zeros_like(z[..., :1])
     for _ in range(rounds):
         lost, gained = torch.sigmoid(t - winners), torch.sigmoid(torch.sub(others, t, out=spare[1]), out=spare[1])
-        loss, gain = total(lost), total(gained)
+        loss, gain = total(lost).clamp_min(tiny), total(gained).clamp_min(tiny)
         slope = 2 - total(lost * lost) / loss - torch.linalg.vector_norm(gained, dim=-1, keepdim=True)**2 / gain
         step = (gain / loss).log() / slope
         t = t + step

@@ -92,7 +92,7 @@ class TrainConfig:
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
     amp:str = "auto"          # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU, fp16 on one that is too old for it, float32 on a CPU
-    accumulate:int = 1        # a process takes its records in so many parts, one after another: less memory, the same batch
+    accumulate:int = 1        # a process takes its records in so many parts, one after another: less memory, the same batch (but what compares its pictures with each other, MATEBIT's contrast, sees a part)
     checkpoint:bool = False   # compute the activations of residual blocks again on the way back instead of keeping them
     compile:bool = False      # let torch.compile fuse what it can in encoder and decoder
     log_every:int = 50        # steps
@@ -628,6 +628,7 @@ def model_card(
     losses = ", ".join(f"{k} {v:g}" for k, v in c.weights.items() if v)
     return (f"# {c.builder.rpartition('.')[2]} on {Path(c.data).name}\n\n- data: {Path(c.data).name}, {c.classes} classes, {c.size[0]}×{c.size[1]}\n"
             + (f"- started from: the weights {c.start}\n" if c.start is not None else "") +
+            (f"- every other batch stretched, its sides' ratio by up to {c.shapes:g}\n" if c.shapes > 1 else "") +
             f"- steps: {trainer.done} of {c.steps}, batch {c.batch}, seed {c.seed}; the weights are a running average (decay {c.ema:g})\n"
             f"- losses: {losses}\n- features for losses: {trainer.vgg.note if trainer.vgg is not None else 'none'}\n"
             f"- limits: knows only what its data showed; pictures are worked on at about {c.size[0]}×{c.size[1]} pixels\n")

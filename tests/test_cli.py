@@ -165,8 +165,8 @@ def test_files_are_found_by_name_in_natural_order():
 def test_what_training_is_told_reaches_its_configuration():
     def told(*argv): return train_config(train_parser().parse_args(list(argv)))
     assert told().amp == "auto" and told("--amp", "fp16").amp == "fp16" and told("--save-every", "5m").save_minutes == 5
-    made = told("--preset", "tiny", "--accumulate", "2", "--checkpoint", "--compile", "--size", "48x32", "--weight", "match=0.25", "--model", "k=2")
-    assert (made.accumulate, made.checkpoint, made.compile, made.size, made.weights["match"], made.model["k"]) == (2, True, True, (32, 48), .25, 2)
+    made = told("--preset", "tiny", "--accumulate", "2", "--checkpoint", "--compile", "--size", "48x32", "--shapes", "2", "--weight", "match=0.25", "--model", "k=2")
+    assert (made.accumulate, made.checkpoint, made.compile, made.size, made.shapes, made.weights["match"], made.model["k"]) == (2, True, True, (32, 48), 2., .25, 2)
     made = told("--start", "street-64", "--size", "128x128", "--model", "block=4")
     assert (made.start, made.builder, made.size, made.model["block"], made.model["k"], made.model["width"]) == ("street-64", "rabit.model.rabit", (128, 128), 4, 16, 16)
     for argv, word in ((("--amp", "fp8"), "fp8"), (("--accumulate", "3"), "equal parts"), (("--start", "street-64", "--system", "dynast"), "rabit.model.rabit"), (("--start", "street-64", "--data", "face"), "edges")):

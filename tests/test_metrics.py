@@ -186,6 +186,14 @@ def test_answers_on_a_coarse_and_padded_grid_come_at_picture_size():
     out = predict(coarse, r, 7)
     assert {k: tuple(v.shape[-2:]) for k, v in out.items()} == dict.fromkeys(("picture", "warped", "position", "confidence"), (20, 28))
     torch.testing.assert_close(out["position"], same_position(r))
+    def moved(condition, exemplar, exemplar_condition):
+        "Each of the 3×4 tokens finds the one to its right, of 8×8 pixels."
+        eye = torch.eye(12).view(1, 12, 3, 4)
+        match = dense_match(eye, eye.roll(1, 3), temperature=.01)
+        return SimpleNamespace(picture=exemplar, warped=exemplar, confidence=match.confidence(), match=match)
+
+    shift = predict(moved, r, 7)["position"] - same_position(r)
+    assert (shift[:, 0, :, :24] == 8).all() and (shift[:, 1] == 0).all()
 
 
 def test_a_copycat_scores_exactly_as_the_same_position_and_is_found_out():

@@ -78,7 +78,7 @@ def broken(wrong):
 
 def test_a_configuration_that_no_run_could_use_is_refused():
     for odd, word in ((dict(size=(60, 64)), "multiples of 8"), (dict(weights=dict(style=1.)), "style"), (dict(batch=0), "batch = 0"), (dict(ema=1.), "ema"),
-                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True")):
+                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True"), (dict(shapes=.5), "shapes = 0.5")):
         try: TrainConfig(**odd)
         except RabitError as e: assert word in str(e), e
         else: raise AssertionError(f"{odd} was taken")
@@ -520,7 +520,7 @@ def test_every_world_trains_through_the_same_loop():
 
 def test_an_interrupted_and_resumed_run_equals_one_that_never_stopped():
     with TemporaryDirectory() as folder:
-        whole, halved, config = Path(folder) / "whole", Path(folder) / "halved", small(steps=8, save_every=3)
+        whole, halved, config = Path(folder) / "whole", Path(folder) / "halved", small(steps=8, save_every=3, shapes=2.)
         train(config, whole, device="cpu", progress=False)
         def press(indices, record):
             if indices[0] == 10: os.kill(os.getpid(), signal.SIGINT)                 # the sixth batch

@@ -273,7 +273,7 @@ class Matebit(Translator):
         self.look = Look(widths, config["code"])
         self.register_buffer("memory", torch.zeros(config["memory"], config["code"]))
         self.register_buffer("stored", torch.zeros((), dtype=torch.int64))     # codes that were ever stored
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))      # training steps seen
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))      # training steps (or parts of them) seen
 
 # %% ../../nbs/baselines/23_matebit.ipynb #3abd609e
 @patch
@@ -314,7 +314,7 @@ def own_loss(self:Matebit,
     found,        # the `Translation` of a batch
     record:dict,  # the batch
 )->Tensor|None:   # nothing while the memory is being filled, and outside training
-    "The contrast of style codes, weighted; called once per training step"
+    "The contrast of style codes, weighted; called once for each part of a training step's batch"
     weight = self.config["style_weight"]
     if not (self.training and weight): return None
     code, early = self.look(found.picture), self.calls < self.config["warmup"]
