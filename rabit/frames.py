@@ -195,11 +195,13 @@ def translate_frames(
                 exemplar = resize(exemplar, look).clamp(-1, 1).to(translator.device)
                 fast = remembering(translator, exemplar, exemplar_condition)
             check(tuple(condition.shape[-2:]) == full, f"frame {i} ({given if isinstance(given, (str, Path)) else 'given as data'}) is {condition.shape[-1]}×{condition.shape[-2]}, the first is {full[1]}×{full[0]}; all must be of one size")
-            found = fast(translator._fit(condition, work).to(translator.device), exemplar, exemplar_condition)
+            small = translator._fit(condition, work).to(translator.device)
+            found = fast(small, exemplar, exemplar_condition)
             picture = found.picture.clamp(-1, 1)
             if before is not None and steady: picture = mix(picture, before[1], local_match(found.query, before[0], radius), steady, translator.multiple)
             before = found.query, picture
-        yield to_pil(resize(picture, full).clamp(-1, 1))
+            whole, _ = translator._at_full_size(picture, condition, small)
+        yield to_pil(whole.clamp(-1, 1))
 
 # %% ../nbs/18_frames.ipynb #98f3d067
 def one_palette(

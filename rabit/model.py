@@ -243,12 +243,18 @@ def _paint(self:Translator, condition, exemplar, exemplar_condition, size, detai
     with _evaluating(self):
         try: found = self(*small, theirs)
         except RabitError as e: raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
-        larger = [all(a > b for a, b in zip(*sizes)) for sizes in ((full, work), (exemplar.shape[-2:], look))]
-        if not larger[0]: return resize(found.picture, full).clamp(-1, 1).cpu()
-        labels = (labels_of(small[0]), self._ids(condition)) if self.config["condition"] == "labels" else ()
-        picture = enlarge(found.picture, full, *labels)
-        if detail and larger[1]: picture = picture + self._detail(found, full, exemplar, exemplar_condition, work, look, labels)
+        picture, labels = self._at_full_size(found.picture, condition, small[0])
+        larger = all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look)))
+        if detail and larger: picture = picture + self._detail(found, full, exemplar, exemplar_condition, work, look, labels)
     return picture.clamp(-1, 1).cpu()
+
+@patch
+def _at_full_size(self:Translator, picture, condition, small):                 # → (1, 3, h, w) of the condition's size, and the labels of both sizes
+    "What was painted at a working size with the condition `small`, at the size of the whole condition"
+    full = condition.shape[-2:]
+    if not all(a > b for a, b in zip(full, picture.shape[-2:])): return resize(picture, full), ()
+    labels = (labels_of(small), self._ids(condition)) if self.config["condition"] == "labels" else ()
+    return enlarge(picture, full, *labels), labels
 
 # %% ../nbs/13_model.ipynb #8c307b25
 @patch
