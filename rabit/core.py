@@ -103,7 +103,7 @@ def one_hot(
     classes:int,    # number of classes
 )->Tensor:          # (b, classes, h, w), float; unknown pixels are zero in every channel
     "A label map as a condition"
-    check(labels.ndim == 3 and classes >= 1, f"labels of {_describe(labels)} and {classes} classes make no condition: (b, h, w) and at least 1 are needed")
+    check(labels.ndim == 3 and 1 <= classes <= UNKNOWN, f"labels of {_describe(labels)} and {classes} classes make no condition: (b, h, w) and 1 to {UNKNOWN} classes are needed")
     return (labels[:, None] == torch.arange(classes, device=labels.device)[:, None, None]).float()
 
 # %% ../nbs/00_core.ipynb #044977a1
@@ -204,8 +204,9 @@ def to_pil(
     x:Tensor,  # (3, h, w) or (1, 3, h, w), in [-1, 1]
 )->Image.Image:
     "A picture tensor as a PIL image"
-    x = check_picture(x if x.ndim == 4 else x[None])[0]
-    return Image.fromarray(((x.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
+    x = check_picture(x if x.ndim == 4 else x[None])
+    check(len(x) == 1, f"{len(x)} pictures are no picture: one is needed")
+    return Image.fromarray(((x[0].detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 # %% ../nbs/00_core.ipynb #7740a83d
 def unit(
