@@ -120,7 +120,8 @@ def check_config(
     config.weights, config.size, config.betas = dict.fromkeys(PAPER_WEIGHTS, 0.) | config.weights, tuple(config.size), tuple(config.betas)
     check(len(config.size) == 2 and all(s >= 2 * side and s % side == 0 for s in config.size),
           f"size {'x'.join(map(str, config.size[::-1]))} (width x height) does not fit: multiples of {side}, at least {2 * side}, are needed")
-    check(1 <= config.shapes <= 8, f"shapes = {config.shapes:g} does not fit: a ratio of 1 (no stretching) to 8 is needed")
+    most = min(8., (min(config.size) / (2 * side))**2)                         # narrower ones are smaller than a judge can see
+    check(1 <= config.shapes <= most, f"shapes = {config.shapes:g} does not fit: a ratio from 1 (no stretching) to {most:g} is needed, with pictures of {config.size[1]}×{config.size[0]}")
     check(config.amp in ("auto", *PRECISIONS), f"amp = {config.amp!r} is not known: auto, {', '.join(PRECISIONS)} are")
     check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
     for name in ("classes", "steps", "batch", "accumulate", "log_every", "sample_every", "save_every", "match_tokens"):

@@ -78,7 +78,7 @@ def broken(wrong):
 
 def test_a_configuration_that_no_run_could_use_is_refused():
     for odd, word in ((dict(size=(60, 64)), "multiples of 8"), (dict(weights=dict(style=1.)), "style"), (dict(batch=0), "batch = 0"), (dict(ema=1.), "ema"),
-                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True"), (dict(shapes=.5), "shapes = 0.5")):
+                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True"), (dict(shapes=.5), "shapes = 0.5"), (dict(size=(32, 64), shapes=5.), "1 (no stretching) to 4")):
         try: TrainConfig(**odd)
         except RabitError as e: assert word in str(e), e
         else: raise AssertionError(f"{odd} was taken")
