@@ -60,7 +60,7 @@ def sinkhorn_topk(
 def _check_eps(eps): check(0 < eps < math.inf, f"eps = {eps} is no strength of an entropy term: it must be above 0, and finite")
 
 # %% ../nbs/04_topk.ipynb #6c711901
-FAR = 80.  # in units of ε
+FAR = 80.  # of z, in units of ε
 
 def _centre(
     scores:Tensor,  # (…, n), float32 or float64, with more than k scores above -inf in each row
@@ -69,7 +69,7 @@ def _centre(
     ends:Tensor=None,  # (…, 2), the k-th and the (k+1)-th largest, if they are known already
     spare:Tensor=None,  # to be overwritten, like `scores`; None: a new one
 )->tuple:           # z (…, n), at most `FAR` from 0, and c (…, 1)
-    "Scores as distances from the middle of the k-th and the (k+1)-th, in units of ε; what is farther than `FAR` is as far"
+    "Scores, twice, as distances from the sum of the k-th and the (k+1)-th, in units of ε; what is farther than `FAR` is as far"
     if ends is None: ends = scores.topk(k + 1, -1).values[..., k - 1:]
     gap = (ends[..., :1] - ends[..., 1:]).nan_to_num(0., math.inf)                 # NaN where even the k-th is masked
     z = torch.add(gap, torch.sub(scores, ends[..., :1], out=spare), alpha=2, out=spare)

@@ -209,7 +209,7 @@ def stretched(
     if tuple(size) == tuple(old): return record
     scale = torch.tensor([new / n for n, new in zip(old, size)], device=record["picture"].device).flip(0).view(1, 2, 1, 1)      # x, y
     at = (pixel_grid(size, scale.device) + .5) / scale - .5                                                     # of new pixels among the old
-    place = F.interpolate(record["position"], tuple(size), mode="nearest-exact") + at - at.round()
+    place = F.interpolate(record["position"] - pixel_grid(old, scale.device), tuple(size), mode="nearest-exact") + at             # as far from the pixel as it was
     made = {name: resize(record[name], size) for name in ("picture", "exemplar")} | dict(position=(place + .5) * scale - .5)
     made |= {name: resize_labels(record[name].to(torch.int64), size).to(record[name].dtype) for name in ("labels", "exemplar_labels", "parts", "exemplar_parts", "visible") if name in record}
     made["visible"] &= made["labels"] == labels_at(made["exemplar_labels"], made["position"])                                  # at edges a nearest pixel may be another's

@@ -108,13 +108,15 @@ def test_a_source_repeats_itself_and_another_seed_shows_other_scenes():
 
 def test_what_was_true_of_a_batch_stays_true_when_it_is_stretched():
     record = make_source(small(size=(64, 64))).batch(range(4))
-    for size in ((64, 64), (48, 88), (88, 48), (32, 32)):
+    for size in ((64, 64), (48, 88), (40, 96), (128, 32), (32, 32)):
         wide = stretched(record, size)
         assert {name: x.shape[-2:] for name, x in wide.items() if x.ndim > 1} == {name: torch.Size(size) for name in record if name != "paired"}
         assert all(wide[name].dtype == x.dtype for name, x in record.items())
         fetched = sample_at(wide["exemplar"], wide["position"])
         wrong = ((fetched - wide["picture"]).abs().mean(1) * wide["visible"]).sum() / wide["visible"].sum()
         assert wrong < .1 and (wide["visible"].float().mean() - record["visible"].float().mean()).abs() < .05, (size, wrong)
+        itself = stretched(record | dict(position=pixel_grid((64, 64)).expand(4, -1, -1, -1)), size)["position"]
+        torch.testing.assert_close(itself, pixel_grid(size).expand(4, -1, -1, -1), atol=1e-3, rtol=0)
     edges = make_source(small(data="face")).batch(range(2))
     assert stretched(edges, (24, 40), "edges")["condition"].shape == (2, 2, 24, 40)
 
