@@ -16,8 +16,9 @@ LOGS = ROOT / "outputs/test"
 def run(*command, cwd=ROOT, log=None, **env):
     "Run a command, show its output line by line, keep it in a log, return whether it succeeded."
     environment = {k: v for k, v in os.environ.items() if k != "IN_TEST"} | {"PYTHONUNBUFFERED": "1"} | env
-    process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=environment, text=True, errors="replace",
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=environment, text=True,
+                               errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
     with open(LOGS / log if log else os.devnull, "w", encoding="utf-8") as file:
         for line in process.stdout:
             print("   " + line, end="", flush=True)
@@ -41,16 +42,21 @@ def export():
     with tempfile.TemporaryDirectory() as tmp:
         fresh = copy_of_project(Path(tmp).resolve())
         if not run(BIN / "nbdev_export", cwd=fresh): return False
-        have, want = ({p.relative_to(top).as_posix(): p.read_text(encoding="utf-8") for p in sorted((top / "rabit").rglob("*.py"))
-                       if not any(part.startswith(".") for part in p.relative_to(top).parts)} for top in (ROOT, fresh))
+        have, want = ({p.relative_to(top).as_posix(): p.read_text(encoding="utf-8")
+                       for p in sorted((top / "rabit").rglob("*.py"))
+                       if not any(part.startswith(".") for part in p.relative_to(top).parts)}
+                      for top in (ROOT, fresh))
     for name in sorted(have.keys() | want.keys()):
         if name not in want: print(f"   {name}: no notebook exports it")
         elif name not in have: print(f"   {name}: missing, though a notebook exports it")
         elif have[name] != want[name]:
             print(f"   {name} is not what the notebooks export (- rabit/ now, + fresh export):")
-            diff = list(difflib.unified_diff(have[name].splitlines(), want[name].splitlines(), lineterm="", n=1))[2:]
-            print("\n".join("      " + line for line in diff[:20] + ([f"... {len(diff) - 20} more lines"] if len(diff) > 20 else [])))
-    if have != want: print("   Mend: .venv/bin/nbdev_export (first move edits made in rabit/ by hand into the notebook)")
+            diff = list(difflib.unified_diff(have[name].splitlines(), want[name].splitlines(), lineterm="",
+                                             n=1))[2:]
+            print("\n".join("      " + line for line in diff[:20]
+                            + ([f"... {len(diff) - 20} more lines"] if len(diff) > 20 else [])))
+    if have != want:
+        print("   Mend: .venv/bin/nbdev_export (first move edits made in rabit/ by hand into the notebook)")
     else: print(f"   {len(have)} modules are in step")
     return have == want
 
@@ -62,9 +68,11 @@ def clean():
         if not run(BIN / "nbdev_clean", cwd=fresh): return False
         paths = sorted(p.relative_to(fresh) for p in (fresh / "nbs").rglob("*.ipynb"))
         dirty = [p for p in paths if (ROOT / p).read_bytes() != (fresh / p).read_bytes()]
-    failed = [p for p in paths if any(o["output_type"] == "error" for c in json.loads((ROOT / p).read_text(encoding="utf-8"))["cells"]
+    failed = [p for p in paths if any(o["output_type"] == "error"
+                                      for c in json.loads((ROOT / p).read_text(encoding="utf-8"))["cells"]
                                       for o in c.get("outputs", []))]
-    dirty += [p for p in paths if p not in dirty and strip_widgets(json.loads((ROOT / p).read_text(encoding="utf-8")))]
+    dirty += [p for p in paths if p not in dirty
+              and strip_widgets(json.loads((ROOT / p).read_text(encoding="utf-8")))]
     for p in dirty: print(f"   {p}: not clean. Mend: .venv/bin/python .ci/run_notebooks.py {p}")
     for p in failed: print(f"   {p}: shows the output of a cell that failed. Mend: run it again")
     if not dirty + failed: print(f"   {len(paths)} notebooks are clean")
@@ -83,12 +91,14 @@ def readme():
 
 def notebooks():
     "every notebook runs (two at a time)"
-    return run(BIN / "nbdev_test", "--n_workers", "2", "--do_print", "--timing", log="notebooks.log", OMP_NUM_THREADS="1")
+    return run(BIN / "nbdev_test", "--n_workers", "2", "--do_print", "--timing", log="notebooks.log",
+               OMP_NUM_THREADS="1")
 
 
 def pytest():
     "all tests pass"
-    return run(sys.executable, "-m", "pytest", "tests", "-ra", "--durations=5", f"--junitxml={LOGS / 'pytest.xml'}", log="pytest.log")
+    return run(sys.executable, "-m", "pytest", "tests", "-ra", "--durations=5",
+               f"--junitxml={LOGS / 'pytest.xml'}", log="pytest.log")
 
 
 CHEAP, LONG = (export, clean, tests, readme), (notebooks, pytest)
@@ -109,7 +119,8 @@ def main(wanted):
         print(f"   {'FAILED' if step in failed else 'ok'} ({time.time() - start:.0f} s)", flush=True)
     if failed:
         print(f"== Failed: {', '.join(f.__name__ for f in failed)}. Logs: {LOGS.relative_to(ROOT)}/")
-        if any(f in CHEAP for f in failed) and len(steps) > len(CHEAP): print("   Notebooks and tests were not run: mend the above first.")
+        if any(f in CHEAP for f in failed) and len(steps) > len(CHEAP):
+            print("   Notebooks and tests were not run: mend the above first.")
         return 1
     print(f"== All is well. Logs and pytest.xml are in {LOGS.relative_to(ROOT)}/")
     return 0

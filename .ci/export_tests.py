@@ -27,7 +27,8 @@ class Cell:
     bound: set = field(default_factory=set)   # names bound at top level
     free: set = field(default_factory=set)    # names it wants from outside
 
-    def __str__(self): return f'cell {self.number}' + (f' ("{self.marks["test"]}")' if self.marks.get("test") else "")
+    def __str__(self):
+        return f'cell {self.number}' + (f' ("{self.marks["test"]}")' if self.marks.get("test") else "")
 
 
 def split_marks(source):
@@ -41,8 +42,10 @@ def split_marks(source):
 
 def names(source, where):
     "Top-level bound names and free names of a piece of code."
-    try: top = symtable.symtable(source, where, "exec")
-    except SyntaxError as error: raise Problem(f"{where}: line {error.lineno} is not Python: {error.msg}") from None
+    try:
+        top = symtable.symtable(source, where, "exec")
+    except SyntaxError as error:
+        raise Problem(f"{where}: line {error.lineno} is not Python: {error.msg}") from None
     bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     free = {s.get_name() for s in top.get_symbols() if s.is_referenced()} - bound
     tables = list(top.get_children())
@@ -54,11 +57,13 @@ def names(source, where):
 
 
 def imports(source):
-    "What the import statements of a cell bind: [(name, (module, attribute or None, alias or None))]; stars as name '*'."
+    """What the import statements of a cell bind: [(name, (module, attribute or None, alias or None))]; stars
+    as name '*'."""
     found, nodes = [], [ast.parse(source)]
     while nodes:
         node = nodes.pop(0)
-        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)): nodes += list(ast.iter_child_nodes(node))
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            nodes += list(ast.iter_child_nodes(node))
         if isinstance(node, ast.Import):
             found += [(a.asname or a.name.split(".")[0], (a.name, None, a.asname)) for a in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -79,18 +84,24 @@ def star_names(module):
 
 
 def used_before_bound(source):
-    "Names that a simple top-level statement reads before the cell binds them, though the cell binds them later."
-    tree, bound, early = ast.parse(source), set(), set()
+    """Names that a simple top-level statement reads before the cell binds them, though the cell binds them
+    later."""
+    tree = ast.parse(source)
+    bound = set()
+    early = set()
     for node in tree.body:
         inner = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Assert)):
-            stores = {n.id for c in ast.walk(node) if isinstance(c, ast.comprehension) for n in ast.walk(c.target) if isinstance(n, ast.Name)}
+            stores = {n.id for c in ast.walk(node) if isinstance(c, ast.comprehension)
+                      for n in ast.walk(c.target) if isinstance(n, ast.Name)}
             stores |= {a.arg for c in ast.walk(node) if isinstance(c, ast.Lambda) for a in c.args.args}
             early |= {n.id for n in inner if isinstance(n.ctx, ast.Load)} - bound - stores
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name): early |= {node.target.id} - bound
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                early |= {node.target.id} - bound
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)): bound.add(node.name)
         bound |= {n.id for n in inner if isinstance(n.ctx, ast.Store)}
-        bound |= {a.asname or a.name.split(".")[0] for n in ast.walk(node) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
+        bound |= {a.asname or a.name.split(".")[0] for n in ast.walk(node)
+                  if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
     return early & bound
 
 
@@ -109,7 +120,8 @@ def indented(source):
     inside = {n for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Constant, ast.JoinedStr))
               and not (isinstance(node, ast.Constant) and not isinstance(node.value, (str, bytes)))
               for n in range(node.lineno + 1, node.end_lineno + 1)}
-    return "\n".join(line if i in inside or not line.strip() else "    " + line for i, line in enumerate(source.split("\n"), 1))
+    return "\n".join(line if i in inside or not line.strip() else "    " + line for i,
+                     line in enumerate(source.split("\n"), 1))
 
 
 class Notebook:
@@ -125,7 +137,10 @@ class Notebook:
         self.target = f"test_{(self.module or path.stem).replace('.', '_')}.py"
         self.tests = [c for c in self.cells if "test" in c.marks]
         if not self.tests: return
-        self.imported, self.stars, self.setups, self.lesson = {}, [], {}, {}
+        self.imported = {}
+        self.stars = []
+        self.setups = {}
+        self.lesson = {}
         for cell in self.cells: self.read(cell, f"{lib}.{self.module}")
 
     def fail(self, cell, message): self.problems.append(f"{self.label}, {cell}: {message}")
@@ -134,7 +149,8 @@ class Notebook:
         "Take stock of one cell: what it binds, and what others may have from it."
         marked = {"test", "test_setup"} & cell.marks.keys()
         exported = bool(EXPORTS & cell.marks.keys())
-        if cell.marks.keys() & EXPORTS and marked: return self.fail(cell, f"is marked both {' and '.join(sorted(marked))} and export; use two cells")
+        if cell.marks.keys() & EXPORTS and marked:
+            return self.fail(cell, f"is marked both {' and '.join(sorted(marked))} and export; use two cells")
         try: cell.bound, cell.free = names(cell.source, f"{self.label}, {cell}")
         except Problem as problem:
             if marked or exported: self.problems.append(str(problem))
@@ -149,7 +165,9 @@ class Notebook:
             for name in own: self.offer(cell, name, (module, name, None))
         elif "test_setup" in cell.marks:
             for name in own:
-                if name in self.setups: self.fail(cell, f"defines {name!r}, which the test_setup {self.setups[name]} defines already; use another name")
+                if name in self.setups:
+                    self.fail(cell, f"defines {name!r}, which the test_setup {self.setups[name]} defines "
+                              "already; use another name")
                 self.setups[name] = cell
         else:
             for name in own: self.lesson.setdefault(name, cell)
@@ -163,22 +181,33 @@ class Notebook:
         "Collect the import lines and the setup cells that `cell` needs."
         for name in sorted(want - FREE):
             if name in self.setups:
-                if self.setups[name].number > cell.number: self.fail(cell, f"uses {name!r} before the test_setup {self.setups[name]} defines it")
+                if self.setups[name].number > cell.number:
+                    self.fail(cell, f"uses {name!r} before the test_setup {self.setups[name]} defines it")
                 elif self.setups[name] not in setups and self.setups[name] is not cell:
                     setups.append(self.setups[name])
                     self.resolve(self.setups[name], self.setups[name].free, lines, setups)
             elif name in self.imported:
                 known = self.imported[name]
                 if len(known) > 1 and any(attribute or alias for (_, attribute, alias), _ in known):
-                    self.fail(cell, f"uses {name!r}, which has two meanings: " + ", ".join(f"`{statement(*w)}` ({c})" for w, c in known))
+                    self.fail(
+                        cell,
+                        f"uses {name!r}, which has two meanings: "
+                        + ", ".join(f"`{statement(*w)}` ({c})" for w, c in known),
+                    )
                 lines.update(statement(*what) for what, _ in known)
-            elif stars := [m for m in self.stars if name in star_names(m)]: lines.add(f"from {stars[-1]} import {name}")
-            elif name in self.lesson: self.fail(cell, f"uses {name!r} of {self.lesson[name]}, which has no mark; {HINT}")
-            else: self.fail(cell, f"uses {name!r}, which nothing in this notebook exports or imports; {HINT}")
+            elif stars := [m for m in self.stars if name in star_names(m)]:
+                lines.add(f"from {stars[-1]} import {name}")
+            elif name in self.lesson:
+                self.fail(cell, f"uses {name!r} of {self.lesson[name]}, which has no mark; {HINT}")
+            else:
+                self.fail(cell, f"uses {name!r}, which nothing in this notebook exports or imports; {HINT}")
 
     def text(self):
         "The test module as text."
-        lines, setups, bodies, seen = set(), [], [], {}
+        lines = set()
+        setups = []
+        bodies = []
+        seen = {}
         for cell in self.tests:
             words = cell.marks["test"]
             function = "test_" + re.sub(r"\W+", "_", words.lower()).strip("_")
@@ -190,23 +219,28 @@ class Notebook:
                 self.fail(cell, "is empty")
                 continue
             helpers = [self.setups[name] for name in cell.free & self.setups.keys()]
-            if not any(asserts(c.source) for c in [cell, *helpers]): self.fail(cell, "asserts nothing, so it cannot fail")
-            if any(name == "*" for name, _ in imports(cell.source)): self.fail(cell, "has a star import; name what you import")
+            if not any(asserts(c.source) for c in [cell, *helpers]):
+                self.fail(cell, "asserts nothing, so it cannot fail")
+            if any(name == "*" for name, _ in imports(cell.source)):
+                self.fail(cell, "has a star import; name what you import")
             outside = self.setups.keys() | self.imported.keys()
             for name in sorted(used_before_bound(cell.source) & outside):
-                self.fail(cell, f"reads {name!r} from outside and then binds it anew; use another name for the new one")
+                self.fail(cell, f"reads {name!r} from outside and then binds it anew; use another name for "
+                          "the new one")
             self.resolve(cell, cell.free, lines, setups)
             flags = [f"@pytest.mark.{flag}\n" for flag in ("gpu", "slow") if flag in cell.marks]
             if flags: lines.add("import pytest")
             bodies.append("".join(flags) + f"def {function}():\n{indented(cell.source)}\n")
         block = "\n".join(sorted(lines, key=lambda line: (line.startswith("from"), line)))
-        parts = [HEADER.format(self.name) + "\n" + block] + [c.source for c in sorted(setups, key=lambda c: c.number)]
+        parts = [HEADER.format(self.name) + "\n"
+                 + block] + [c.source for c in sorted(setups, key=lambda c: c.number)]
         return "\n".join(p + "\n" for p in parts if p) + "".join(f"\n\n{b}" for b in bodies)
 
 
 def notebooks(nbs):
     "All notebooks below a folder, in order of their path."
-    return [p for p in sorted(nbs.rglob("*.ipynb")) if not any(part[0] in "._" for part in p.relative_to(nbs).parts)]
+    return [p for p in sorted(nbs.rglob("*.ipynb"))
+            if not any(part[0] in "._" for part in p.relative_to(nbs).parts)]
 
 
 def generate(root, lib="rabit"):
@@ -218,7 +252,9 @@ def generate(root, lib="rabit"):
             problems.append(f"nbs/{path.relative_to(root / 'nbs').as_posix()}: is not a notebook ({error})")
             continue
         if nb.tests and nb.problems == []:
-            if nb.target in files: nb.problems.append(f"{nb.label}: its tests go to tests/{nb.target}, as those of {files[nb.target][0]} do")
+            if nb.target in files:
+                nb.problems.append(f"{nb.label}: its tests go to tests/{nb.target}, as those of "
+                                   f"{files[nb.target][0]} do")
             else: files[nb.target] = nb.label, nb.text()
         problems += nb.problems
     return files, problems
@@ -233,12 +269,20 @@ def origin(path):
 
 def compare(root, files):
     "What differs between the generated files and those on disk: (messages, names to write, paths to remove)."
-    tests, messages, write, remove = root / "tests", [], [], []
+    tests = root / "tests"
+    messages = []
+    write = []
+    remove = []
     for name, (label, text) in files.items():
         path = tests / name
-        if not path.exists(): messages.append(f"tests/{name} is missing ({label} has marked cells)"); write.append(name)
-        elif origin(path) is None: raise Problem(f"tests/{name} was written by hand, but {label} wants to generate it; rename it")
-        elif path.read_bytes() != text.encode(): messages.append(f"tests/{name} is not what {label} says"); write.append(name)
+        if not path.exists():
+            messages.append(f"tests/{name} is missing ({label} has marked cells)")
+            write.append(name)
+        elif origin(path) is None:
+            raise Problem(f"tests/{name} was written by hand, but {label} wants to generate it; rename it")
+        elif path.read_bytes() != text.encode():
+            messages.append(f"tests/{name} is not what {label} says")
+            write.append(name)
     for path in sorted(tests.glob("test_*.py")):
         label = origin(path)
         if label and path.name not in files:
@@ -250,8 +294,10 @@ def compare(root, files):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the files are not in step with the notebooks")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="project folder")
+    parser.add_argument("--check", action="store_true",
+                        help="write nothing; fail if the files are not in step with the notebooks")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent,
+                        help="project folder")
     args = parser.parse_args(argv)
     files, problems = generate(args.root)
     try: messages, write, remove = compare(args.root, files)

@@ -18,14 +18,16 @@ from traitlets.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 NBS, OUT = ROOT / "nbs", ROOT / "_docs"
 PACKAGES = {"require_js_url": ("requirejs@2.3.7", "requirejs/require.js"),
-            "widget_renderer_url": ("@jupyter-widgets/html-manager@1.0.14", "@jupyter-widgets/html-manager/dist/embed-amd.js"),
+            "widget_renderer_url": ("@jupyter-widgets/html-manager@1.0.14",
+                                    "@jupyter-widgets/html-manager/dist/embed-amd.js"),
             "mathjax_url": ("mathjax@2.7.9", "mathjax/MathJax.js")}
 UNUSED = shutil.ignore_patterns("unpacked", "*.map", "PNG", "SVG", "test", "localization", "docs")
 STYLE = """<style>nav.rabit {padding: .6em 2em; font: 14px/1.7 sans-serif; border-bottom: 1px solid #ddd}
 nav.rabit a {margin-right: 1em; white-space: nowrap; text-decoration: none} nav.rabit a.here {font-weight: bold; color: inherit}</style>"""
 
 
-def page(path): return path.with_name(re.sub(r"^\d+[a-zA-Z0-9]*_", "", path.name.lower())).with_suffix(".html")
+def page(path):
+    return path.with_name(re.sub(r"^\d+[a-zA-Z0-9]*_", "", path.name.lower())).with_suffix(".html")
 
 
 def default_exp_(cell, *names): del cell["source"]
@@ -52,18 +54,25 @@ def scripts():
     store = ROOT / ".venv/docs-scripts"
     if not store.exists() and shutil.which("npm"):
         print("== Fetching scripts for offline pages", flush=True)
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(store)]
-        try: subprocess.run(command + [p for p, _ in PACKAGES.values()], stdin=subprocess.DEVNULL, check=True, timeout=180)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix",
+                   str(store)]
+        try:
+            subprocess.run(command + [p for p, _ in PACKAGES.values()], stdin=subprocess.DEVNULL, check=True,
+                           timeout=180)
         except (subprocess.SubprocessError, OSError): shutil.rmtree(store, ignore_errors=True)
     modules = store / "node_modules"
     if not all((modules / file).exists() for _, file in PACKAGES.values()): return {}
-    for part in ("requirejs", "mathjax", "@jupyter-widgets/html-manager/dist"): shutil.copytree(modules / part, OUT / "scripts" / part, ignore=UNUSED)
+    for part in ("requirejs", "mathjax", "@jupyter-widgets/html-manager/dist"):
+        shutil.copytree(modules / part, OUT / "scripts" / part, ignore=UNUSED)
     return {name: f"scripts/{file}" for name, (_, file) in PACKAGES.items()}
 
 
 def navigation(pages, here, up):
     "Links to all pages, as seen from one of them."
-    links = [f'<a href="{up}{p.as_posix()}"{" class=here" if p == here else ""}>{escape(re.sub("[`$]", "", name))}</a>' for p, name in pages.items()]
+    links = [
+        f'<a href="{up}{p.as_posix()}"{" class=here" if p == here else ""}>{escape(re.sub("[`$]", "", name))}</a>'
+        for p, name in pages.items()
+    ]
     return STYLE + f'<nav class="rabit">{" ".join(links)}</nav>'
 
 
@@ -99,13 +108,19 @@ def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     local = scripts()
-    print("== Writing pages" + ("" if local else " (equations and sliders will be loaded from the net)"), flush=True)
+    print("== Writing pages" + ("" if local else " (equations and sliders will be loaded from the net)"),
+          flush=True)
     for here, path in notebooks.items():
         up = "../" * (len(here.parts) - 1)
-        nb = NBProcessor(path, procs=[default_exp_, hide_, hide_line, strip_ansi, clean_magics, add_links], process=True).nb
-        options = {name: up + file + ("?config=TeX-AMS_CHTML-full,Safe" if name == "mathjax_url" else "") for name, file in local.items()}
+        nb = NBProcessor(path, procs=[default_exp_, hide_, hide_line, strip_ansi, clean_magics, add_links],
+                         process=True).nb
+        options = {name: up + file + ("?config=TeX-AMS_CHTML-full,Safe" if name == "mathjax_url" else "")
+                   for name, file in local.items()}
         exporter = HTMLExporter(config=Config(HTMLExporter=options))
-        html, _ = exporter.from_notebook_node(nbformat.reads(nb2str(nb), as_version=4), resources=dict(metadata=dict(name=re.sub("[`$]", "", pages[here]))))
+        html, _ = exporter.from_notebook_node(
+            nbformat.reads(nb2str(nb), as_version=4),
+            resources=dict(metadata=dict(name=re.sub("[`$]", "", pages[here]))),
+        )
         html = relink(embed(html, path.parent), up, site, ids)
         html = re.sub(r"(<body[^>]*>)", lambda m: m[1] + navigation(pages, here, up), html, count=1)
         target = OUT / here

@@ -15,7 +15,9 @@ def is_local(target): return not re.match(r"[a-z][a-z0-9+.-]*:|#|/", target, re.
 
 def moved(text):
     "Markdown with links relative to nbs/ rewritten for the top folder; code fences stay as they are."
-    def move(match): return match[1] + (posixpath.normpath(posixpath.join("nbs", match[2])) if is_local(match[2]) else match[2])
+    def move(match):
+        return match[1] + (posixpath.normpath(posixpath.join("nbs", match[2])) if is_local(match[2])
+                           else match[2])
     parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
     return "".join(part if i % 2 else LINK.sub(move, part) for i, part in enumerate(parts))
 
@@ -52,13 +54,16 @@ def readme(root):
 def broken(root, text):
     "Relative links of the README that lead nowhere."
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-    return sorted({t for _, t in LINK.findall(prose) if is_local(t) and not (root / t.split("#")[0]).exists()})
+    return sorted({t for _, t in LINK.findall(prose) if is_local(t)
+                   and not (root / t.split("#")[0]).exists()})
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if README.md is not in step or has broken links")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="project folder")
+    parser.add_argument("--check", action="store_true",
+                        help="write nothing; fail if README.md is not in step or has broken links")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent,
+                        help="project folder")
     args = parser.parse_args(argv)
     if not (args.root / "nbs/index.ipynb").exists():
         print("nbs/index.ipynb does not exist; README.md is made from it", file=sys.stderr)
@@ -68,7 +73,9 @@ def main(argv=None):
     for link in links: print(f"README.md: links to {link}, which does not exist", file=sys.stderr)
     if args.check:
         same = path.exists() and path.read_bytes() == text.encode()
-        if not same: print("README.md is not what nbs/index.ipynb says. Mend: .venv/bin/python .ci/make_readme.py", file=sys.stderr)
+        if not same:
+            print("README.md is not what nbs/index.ipynb says. Mend: .venv/bin/python .ci/make_readme.py",
+                  file=sys.stderr)
         if same and not links: print("README.md is in step")
         return int(not same or bool(links))
     path.write_bytes(text.encode())

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Paint data/pictures/teaser.png, the picture at the top of README.md: `python .ci/make_teaser.py` (seconds).
+"""Paint data/images/teaser.png, the image at the top of README.md: `python .ci/make_teaser.py` (seconds).
 
 Six street scenes that the shipped model has not seen (seed 1; it was trained on seed 0), each with the condition, the exemplar,
-the model's output and the truth. `--weights` names another model, `--out` another file."""
+the model's output and the ground truth. `--checkpoint` names another model, `--out` another file."""
 import argparse, sys
 from pathlib import Path
 import torch
-from rabit.core import one_hot
-from rabit.model import Translator
-from rabit.scenes import street_pairs
-from rabit.show import save_sheet
+from rabit.core.tensors.tensors import one_hot
+from rabit.networks.translate import Translator
+from rabit.matching.street import street_pairs
+from rabit.core.tensors.figures import save_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = [16, 9, 28, 35, 4, 37]
@@ -17,15 +17,17 @@ SCENES = [16, 9, 28, 35, 4, 37]
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="street-128", help="shipped name or folder")
+    parser.add_argument("--checkpoint", default="street-128", help="shipped name or folder")
     parser.add_argument("--out", type=Path, default=ROOT / "data/pictures/teaser.png", help="PNG to write")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    model = Translator.from_pretrained(args.weights)
+    model = Translator.from_pretrained(args.checkpoint)
     scenes = street_pairs(SCENES, seed=1, size=tuple(model.config["size"]))
-    with torch.no_grad(): found = model(one_hot(scenes["labels"], model.config["classes"]), scenes["exemplar"])
-    rows = {"condition": scenes["labels"], "exemplar": scenes["exemplar"], "output": found.picture, "truth": scenes["picture"]}
-    path = save_sheet([list(x) for x in rows.values()], args.out, row_titles=list(rows), scale=1.03)
+    with torch.no_grad():
+        found = model(one_hot(scenes["labels"], model.config["classes"]), scenes["exemplar"])
+    rows = {"condition": scenes["labels"], "exemplar": scenes["exemplar"], "output": found.image,
+            "ground_truth": scenes["image"]}
+    path = save_grid([list(x) for x in rows.values()], args.out, row_titles=list(rows), scale=1.03)
     print(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)")
 
 

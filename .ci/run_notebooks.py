@@ -24,19 +24,24 @@ def run(path):
     start = time.time()
     with tempfile.TemporaryDirectory() as tmp:
         done = Path(tmp) / path.name
-        command = [BIN / "jupyter", "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=900", "--output", done, path]
-        try: found = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=1800, cwd=path.parent)
+        command = [BIN / "jupyter", "nbconvert", "--to", "notebook", "--execute",
+                   "--ExecutePreprocessor.timeout=900", "--output", done, path]
+        try:
+            found = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=1800,
+                                   cwd=path.parent)
         except subprocess.TimeoutExpired: print(f"{path.name}: no end after half an hour"); return False
         if found.returncode: print(f"{path.name}: failed\n{found.stderr[-3000:]}"); return False
         notebook = json.loads(done.read_text(encoding="utf-8"))
         strip_widgets(notebook)
-        path.write_text(json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(notebook, sort_keys=True, indent=1, ensure_ascii=False) + "\n",
+                        encoding="utf-8")
     subprocess.run([BIN / "nbdev_clean", "--fname", path], check=True, cwd=ROOT)
     print(f"{path.name}: {time.time() - start:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)
     return True
 
 
 if __name__ == "__main__":
-    paths = [Path(p).resolve() for p in sys.argv[1:]] or sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    paths = [Path(p).resolve() for p in sys.argv[1:]] or sorted(p for p in (ROOT / "nbs").rglob("*.ipynb")
+                                                                if ".ipynb_checkpoints" not in p.parts)
     failed = [p.name for p in paths if not run(p)]
     if failed: sys.exit(f"failed: {', '.join(failed)}")

@@ -1,4 +1,5 @@
-"""What all tests share: the same seed for each, no windows, slow and gpu tests on demand, and no collecting of helpers whose names begin with test_."""
+"""What all tests share: the same seed for each, no windows, slow and gpu tests on demand, and no collecting
+of helpers whose names begin with test_."""
 import os, random
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -20,8 +21,10 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--slow"): item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
-        if "gpu" in item.keywords and not torch.cuda.is_available(): item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
 def pytest_pycollect_makeitem(collector, name, obj):

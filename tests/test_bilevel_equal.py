@@ -1,48 +1,59 @@
-"""The library's bi-level matching against the two halves that notebook 05 writes to be read: equal on any shape, and the same matches on street scenes."""
+"""The library's bi-level matching against the two halves that notebook 05 writes to be read: equal on any
+shape, and the same matches on street scenes."""
 import math
 from importlib import import_module
 from importlib.util import find_spec
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from rabit.core import grid_of, one_hot
-from rabit.match import dense_match
-from rabit.model import Translator
-from rabit.ranking import attend_blocks, bilevel_match, rank_blocks
-from rabit.scenes import street_pairs
+from rabit.core.tensors.tensors import grid_of, one_hot
+from rabit.matching.match import dense_match
+from rabit.networks.translate import Translator
+from rabit.matching.bilevel import bilevel_match
+from rabit.matching.ranking import attend_blocks, rank_blocks
+from rabit.matching.street import street_pairs
 
 
 def maps(shapes, seed, dtype):
     draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(*shape, generator=draw, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes]
+    return [torch.randn(*shape, generator=draw, dtype=torch.float64).to(dtype).requires_grad_()
+            for shape in shapes]
 
 
 def outcome(match, v):
     "Weights, peak, warp, and the slopes of something that all of them enter"
-    by_place = torch.linspace(-1, 1, match.peak.numel(), dtype=v.dtype).view_as(match.peak)
-    return [match.weights, match.peak, match.warp(v)], (match.warp(v).square().sum() + (match.peak * by_place).sum())
+    by_place = torch.linspace(-1, 1, match.max_similarity.numel(),
+                              dtype=v.dtype).view_as(match.max_similarity)
+    return [match.weights, match.max_similarity, match.warp(v)], (match.warp(v).square().sum()
+                                                                  + (match.max_similarity * by_place).sum())
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 10**6), dtype=st.sampled_from([torch.float64, torch.float32]))
 def test_equal_on_any_shape(data, seed, dtype):
     side = st.integers(1, 21)
-    (h, w), (hk, wk), b, c = (data.draw(kind) for kind in (st.tuples(side, side), st.tuples(side, side), st.integers(1, 3), st.integers(3, 9)))
+    (h, w), (hk, wk), b, c = (data.draw(kind) for kind in (st.tuples(side, side), st.tuples(side, side),
+                                                           st.integers(1, 3), st.integers(3, 9)))
     block = data.draw(st.integers(1, 16))
     k = data.draw(st.integers(1, min(12, math.prod(grid_of((hk, wk), (block, block))))))
-    topk, eps = data.draw(st.sampled_from(["soft", "straight", "hard"])), data.draw(st.sampled_from([.2, 1., 20.]))
+    topk, eps = data.draw(st.sampled_from(["soft", "straight", "hard"])), data.draw(
+        st.sampled_from([0.2, 1.0, 20.0])
+    )
     q, z, v = maps([(b, c, h, w), (b, c, hk, wk), (b, 2, hk, wk)], seed, dtype)
     slow = attend_blocks(q, z, rank_blocks(q, z, block, k, eps, topk), block, .2)
     fast = bilevel_match(q, z, block, k, eps, .2, topk)
-    if not torch.equal(slow.index, fast.index):                                # only where two blocks are equally good to the last digits
+    # only where two blocks are equally good to the last digits
+    if not torch.equal(slow.index, fast.index):
         scores = rank_blocks(q, z, block, k, eps, topk).scores.sort(-1, descending=True).values
         assert scores.diff(dim=-1).abs().min() < 1e-6
         return
     (a, a_loss), (f, f_loss) = outcome(slow, v), outcome(fast, v)
     close = 1e-10 if dtype == torch.float64 else 1e-5
-    for x, y in zip(a, f): torch.testing.assert_close(y, x, atol=close * max(1., x.abs().max().item()), rtol=close)
+    for x, y in zip(a, f):
+        torch.testing.assert_close(y, x, atol=close * max(1., x.abs().max().item()), rtol=close)
     for x, y in zip(torch.autograd.grad(a_loss, (q, z, v)), torch.autograd.grad(f_loss, (q, z, v))):
-        torch.testing.assert_close(y, x, atol=(1e-9 if dtype == torch.float64 else 2e-4) * max(1., x.abs().max().item()), rtol=close)
+        torch.testing.assert_close(y, x, atol=(1e-9 if dtype == torch.float64 else 2e-4)
+                                   * max(1., x.abs().max().item()), rtol=close)
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, database=None)
@@ -51,22 +62,30 @@ def test_equal_on_any_shape(data, seed, dtype):
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
 def test_kernels_equal_on_any_shape(data, seed):
     "Played by Triton's interpreter where there is no GPU, so the maps are small"
-    kernel_match, side = import_module("rabit.kernels").kernel_match, st.integers(1, 9)
-    (h, w), (hk, wk), b, c, block = (data.draw(kind) for kind in (st.tuples(side, side), st.tuples(side, side), st.integers(1, 2), st.integers(3, 40), st.integers(1, 5)))
-    k, topk, eps = data.draw(st.integers(1, min(6, math.prod(grid_of((hk, wk), (block, block)))))), data.draw(st.sampled_from(["soft", "straight", "hard"])), data.draw(st.sampled_from([.2, 1., 20.]))
+    kernel_match, side = import_module("rabit.matching.kernels").kernel_match, st.integers(1, 9)
+    (h, w), (hk, wk), b, c, block = (data.draw(kind) for kind in (st.tuples(side, side),
+                                                                  st.tuples(side, side), st.integers(1, 2),
+                                                                  st.integers(3, 40), st.integers(1, 5)))
+    k = data.draw(st.integers(1, min(6, math.prod(grid_of((hk, wk), (block, block))))))
+    topk = data.draw(st.sampled_from(["soft", "straight", "hard"]))
+    eps = data.draw(st.sampled_from([.2, 1., 20.]))
     q, z, v = maps([(b, c, h, w), (b, c, hk, wk), (b, 2, hk, wk)], seed, torch.float32)
     slow, fast = (match(q, z, block, k, eps, .2, topk) for match in (bilevel_match, kernel_match))
     assert torch.equal(slow.index, fast.index)
     (a, a_loss), (f, f_loss) = outcome(slow, v), outcome(fast, v)
-    for x, y in zip([*a, *torch.autograd.grad(a_loss, (q, z, v))], [*f, *torch.autograd.grad(f_loss, (q, z, v))]):
-        torch.testing.assert_close(y, x, atol=1e-4 * max(1., x.abs().max().item()), rtol=1e-4)
+    for x, y in zip(
+        [*a, *torch.autograd.grad(a_loss, (q, z, v))], [*f, *torch.autograd.grad(f_loss, (q, z, v))]
+    ):
+        torch.testing.assert_close(y, x, atol=1e-4 * max(1.0, x.abs().max().item()), rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
 def scenes():
     "Street scenes, and what the shipped encoder makes of them"
     record, model = street_pairs(range(4), seed=3, size=(64, 64)), Translator.from_pretrained("street-64")
-    with torch.no_grad(): found = model.encoder(one_hot(record["labels"], 7), record["exemplar"], one_hot(record["exemplar_labels"], 7))
+    with torch.no_grad():
+        found = model.encoder(one_hot(record["labels"], 7), record["exemplar"],
+                              one_hot(record["exemplar_labels"], 7))
     return record, found.query, found.key
 
 
@@ -77,14 +96,16 @@ def test_same_matches_on_street_scenes(scenes, block):
     fast = bilevel_match(query, key, block, 3)
     assert torch.equal(slow.index, fast.index)
     assert torch.equal(slow.argmax((64, 64)), fast.argmax((64, 64)))
-    torch.testing.assert_close(fast.warp(record["exemplar"]), slow.warp(record["exemplar"]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(fast.warp(record["exemplar"]), slow.warp(record["exemplar"]), atol=1e-5,
+                               rtol=1e-4)
 
 
 @pytest.mark.parametrize("block", range(2, 17))
 def test_all_blocks_are_dense_matching(block):
     q, z = maps([(1, 5, 16, 12), (1, 5, 9, 16)], block, torch.float64)
     blocks = math.prod(grid_of((9, 16), (block, block)))
-    torch.testing.assert_close(bilevel_match(q, z, block, blocks, 1., .1).dense(), dense_match(q, z, .1).dense())
+    torch.testing.assert_close(bilevel_match(q, z, block, blocks, 1., .1).dense(),
+                               dense_match(q, z, .1).dense())
 
 
 @pytest.mark.gpu
@@ -97,7 +118,15 @@ def test_a_gpu_finds_what_the_slow_form_finds_on_the_cpu(scenes, dtype, topk, fo
     fast_form = getattr(import_module(f"rabit.{module}"), function)
     q, z, v = (x.to(dtype) for x in (query, key, record["exemplar"]))
     results = []
-    for device, form in (("cpu", lambda q, z: attend_blocks(q.float(), z.float(), rank_blocks(q.float(), z.float(), 4, 3, topk=topk), 4)), ("cuda", lambda q, z: fast_form(q, z, 4, 3, topk=topk))):
+    for device, form in (
+        (
+            "cpu",
+            lambda q, z: attend_blocks(
+                q.float(), z.float(), rank_blocks(q.float(), z.float(), 4, 3, topk=topk), 4
+            ),
+        ),
+        ("cuda", lambda q, z: fast_form(q, z, 4, 3, topk=topk)),
+    ):
         here = [x.to(device).requires_grad_() for x in (q, z, v)]
         match = form(*here[:2])
         warped = match.warp(here[2].float())
@@ -105,5 +134,8 @@ def test_a_gpu_finds_what_the_slow_form_finds_on_the_cpu(scenes, dtype, topk, fo
         results.append([match.index.cpu(), warped.detach().cpu(), *(s.float().cpu() for s in slopes)])
     (index, *slow), (other, *fast) = results
     same = (index == other).all(-1).float().mean()
-    assert same > .99                                                          # two equally good blocks may be taken in another order
-    for x, y in zip(slow, fast): assert (x - y).abs().mean() < (1e-3 if dtype == torch.float32 else 2e-2) * x.abs().mean() + (1 - same) * x.abs().max()
+    # two equally good blocks may be taken in another order
+    assert same > .99
+    for x, y in zip(slow, fast):
+        assert (x - y).abs().mean() < (1e-3 if dtype == torch.float32
+                                       else 2e-2) * x.abs().mean() + (1 - same) * x.abs().max()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest, torch
 from PIL import Image
 
-from rabit import cli
-from rabit.core import to_pil
-from rabit.model import Translator, rabit
-from rabit.scenes import STREET_CLASSES, street_pairs
+from rabit.training import train_commands as cli
+from rabit.core.tensors.tensors import to_pil
+from rabit.networks.translate import Translator, rabit
+from rabit.matching.street import STREET_CLASSES, street_pairs
 
 CLASSES, ROOT = len(STREET_CLASSES), Path(__file__).resolve().parent.parent
 
@@ -20,13 +20,14 @@ def save_labels(labels, path): Image.fromarray(labels.byte().numpy()).save(path)
 
 def save_pair(root, name, record):
     for part in ("images", "labels"): (root / part).mkdir(parents=True, exist_ok=True)
-    to_pil(record["picture"]).save(root / "images" / f"{name}.png")
+    to_pil(record["image"]).save(root / "images" / f"{name}.png")
     save_labels(record["labels"][0], root / "labels" / f"{name}.png")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    "A folder with good and bad files, good and bad weights, good and bad data; made once, never written to again."
+    """A folder with good and bad files, good and bad weights, good and bad data; made once, never written to
+    again."""
     home = tmp_path_factory.mktemp("user")
     one, other = street_pairs([6], size=(48, 64)), street_pairs([3], size=(40, 40))
     labels = one["labels"][0]
@@ -35,12 +36,12 @@ def made(tmp_path_factory):
     save_labels(labels[:, :60], home / "narrow.png")
     save_labels(labels + CLASSES, home / "ids.png")
     Image.fromarray(labels.byte().numpy()).save(home / "labels.jpg")
-    to_pil(one["picture"]).save(home / "street.png")
+    to_pil(one["image"]).save(home / "street.png")
     to_pil(other["exemplar"]).save(home / "exemplar.png")
     save_labels(other["exemplar_labels"][0], home / "exemplar_labels.png")
     (home / "cut.png").write_bytes((home / "street.png").read_bytes()[:1500])
     (home / "empty.png").touch()
-    (home / "text.png").write_text("no picture")
+    (home / "text.png").write_text("no image")
     (home / "old.png").write_bytes((home / "street.png").read_bytes())
     make_weights(home)
     make_data(home)
@@ -52,12 +53,14 @@ def make_weights(home):
     good = rabit(CLASSES, (32, 32), width=8, features=16).save_pretrained(home / "weights")
     weights = (good / "model.safetensors").read_bytes()
     for name in ("cut", "wide", "bare", "odd"): (home / name).mkdir()
-    for name in ("cut", "wide", "odd"): (home / name / "config.json").write_text((good / "config.json").read_text())
+    for name in ("cut", "wide", "odd"):
+        (home / name / "config.json").write_text((good / "config.json").read_text())
     (home / "cut" / "model.safetensors").write_bytes(weights[:len(weights) // 2])
     rabit(CLASSES, (32, 32), width=12, features=16).save_pretrained(home / "wider")
     (home / "wide" / "model.safetensors").write_bytes((home / "wider" / "model.safetensors").read_bytes())
     (home / "bare" / "model.safetensors").write_bytes(weights)
-    (home / "odd" / "config.json").write_text('{"builder": "rabit.data.write_pairs", "pairs": {}, "path": "written.json"}')
+    (home / "odd" / "config.json").write_text('{"builder": "rabit.data.pairs.write_pairs", "pairs": {}, '
+                                              '"path": "written.json"}')
     rabit(3, (32, 32), width=8, features=16).save_pretrained(home / "three")
 
 
@@ -78,7 +81,9 @@ def make_data(home):
 def home(made, monkeypatch):
     "Work in that folder, and see afterwards that nothing in it has changed."
     monkeypatch.chdir(made)
-    def state(): return {p.relative_to(made).as_posix(): p.read_bytes() if p.is_file() else None for p in made.rglob("*")}
+    def state():
+        return {p.relative_to(made).as_posix(): p.read_bytes() if p.is_file() else None
+                for p in made.rglob("*")}
     before = state()
     yield made
     after = state()
@@ -99,30 +104,38 @@ def refused(capsys, line, *words):
 
 def process(name, *argv, cwd, **options):
     "The command as `pip install` makes it, in a process of its own."
-    code = f"from rabit.cli import {name}; {name}()"
+    code = f"from rabit.training.train_commands import {name}; {name}()"
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-c", code, *map(str, argv)], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", code, *map(str, argv)], cwd=cwd, env=env,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
 
 
-TRANSLATE = "rabit_translate --weights weights --device cpu -o old.png "
+TRANSLATE = "rabit_translate --checkpoint weights --device cpu -o old.png "
 
 
-@pytest.mark.parametrize("line, words", [
-    ("nowhere.png exemplar.png", ["nowhere.png", "no such file"]),
-    ("labels.png nowhere.jpg", ["nowhere.jpg", "no such file"]),
-    ("labels.png mine", ["mine", "folder"]),
-    ("labels.png cut.png", ["cut.png", "truncated"]),
-    ("cut.png exemplar.png", ["cut.png", "truncated"]),
-    ("labels.png empty.png", ["empty.png", "empty"]),
-    ("empty.png exemplar.png", ["empty.png", "empty"]),
-    ("labels.png text.png", ["text.png", "no known picture format"]),
-    ("ids.png exemplar.png", ["ids.png", f"classes={CLASSES}"]),
-    ("labels.jpg exemplar.png", ["labels.jpg", "JPEG", "PNG"]),
-    ("street.png exemplar.png", ["street.png", "coloured"]),
-    ("labels.png exemplar.png --exemplar-condition labels.png", ["exemplar of 40×40", "exemplar_condition of 64×48"]),
-    ("labels.png exemplar.png --exemplar-condition ids.png", ["ids.png"]),
-])
-def test_bad_files_are_named(home, capsys, line, words): refused(capsys, TRANSLATE + line, *words)
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("nowhere.png exemplar.png", ["nowhere.png", "no such file"]),
+        ("labels.png nowhere.jpg", ["nowhere.jpg", "no such file"]),
+        ("labels.png mine", ["mine", "folder"]),
+        ("labels.png cut.png", ["cut.png", "truncated"]),
+        ("cut.png exemplar.png", ["cut.png", "truncated"]),
+        ("labels.png empty.png", ["empty.png", "empty"]),
+        ("empty.png exemplar.png", ["empty.png", "empty"]),
+        ("labels.png text.png", ["text.png", "no known image format"]),
+        ("ids.png exemplar.png", ["ids.png", f"classes={CLASSES}"]),
+        ("labels.jpg exemplar.png", ["labels.jpg", "JPEG", "PNG"]),
+        ("street.png exemplar.png", ["street.png", "colored"]),
+        (
+            "labels.png exemplar.png --exemplar-condition labels.png",
+            ["exemplar of 40×40", "exemplar_condition of 64×48"],
+        ),
+        ("labels.png exemplar.png --exemplar-condition ids.png", ["ids.png"]),
+    ],
+)
+def test_bad_files_are_named(home, capsys, line, words):
+    refused(capsys, TRANSLATE + line, *words)
 
 
 @pytest.mark.parametrize("line, words", [
@@ -145,7 +158,7 @@ def test_bad_arguments_are_named(home, capsys, line, words): refused(capsys, TRA
     ("three", ["labels.png", "classes=3"]),
 ])
 def test_bad_weights_are_named(home, capsys, weights, words):
-    refused(capsys, f"rabit_translate labels.png exemplar.png --weights {weights} -o old.png", *words)
+    refused(capsys, f"rabit_translate labels.png exemplar.png --checkpoint {weights} -o old.png", *words)
 
 
 @pytest.mark.parametrize("out, words", [
@@ -154,15 +167,15 @@ def test_bad_weights_are_named(home, capsys, weights, words):
     ("mine", ["mine", ".png"]),
     ("old.txt", ["old.txt", ".png"]),
 ])
-def test_unwritable_pictures_are_refused_before_any_work(home, capsys, monkeypatch, out, words):
-    monkeypatch.setattr(cli, "load_weights", lambda args: pytest.fail("weights were loaded first"))
+def test_unwritable_images_are_refused_before_any_work(home, capsys, monkeypatch, out, words):
+    monkeypatch.setattr(cli, "load_model", lambda args: pytest.fail("weights were loaded first"))
     refused(capsys, f"rabit_translate labels.png exemplar.png -o {out}", *words)
     refused(capsys, f"rabit_edit street.png labels.png edited.png -o {out}", *words)
 
 
 def test_an_edit_wants_three_maps_of_one_size(home, capsys):
-    edit = "rabit_edit --weights weights --device cpu -o old.png "
-    refused(capsys, edit + "street.png labels.png narrow.png", "picture of 64×48", "edited of 60×48")
+    edit = "rabit_edit --checkpoint weights --device cpu -o old.png "
+    refused(capsys, edit + "street.png labels.png narrow.png", "image of 64×48", "edited of 60×48")
     refused(capsys, edit + "street.png exemplar_labels.png edited.png", "condition of 40×40")
     refused(capsys, edit + "street.png labels.png ids.png", "ids.png")
     refused(capsys, edit + "cut.png labels.png edited.png", "cut.png")
@@ -179,10 +192,10 @@ TRAIN = "rabit_train --preset tiny --steps 2 --device cpu --out new "
     ("--data uneven --classes 7", ["walk1_0.png", "32×24", "32×20"]),
     ("--data hollow --classes 7", ["walk1_1.png", "empty"]),
     ("--data mine --classes 7 --split test", ["'test'"]),
-    ("--data mine --classes 7 --self-share 2", ["self_share=2"]),
-    ("--weight mach=1", ["mach", "match"]),
-    ("--weight match", ["'match'", "NAME=NUMBER"]),
-    ("--weight match=nan", ["nan", "finite"]),
+    ("--data mine --classes 7 --self-pair-prob 2", ["self_share=2"]),
+    ("--loss-weight mach=1", ["mach", "match"]),
+    ("--loss-weight match", ["'match'", "NAME=NUMBER"]),
+    ("--loss-weight match=nan", ["nan", "finite"]),
     ("--seed -1", ["-1", "0 or more"]),
     ("--split val", ["--split", "folders"]),
     ("--data mine --classes 7 --exemplars nowhere.json", ["nowhere.json"]),
@@ -196,31 +209,45 @@ TRAIN = "rabit_train --preset tiny --steps 2 --device cpu --out new "
 def test_training_refuses_what_does_not_fit(home, capsys, line, words): refused(capsys, TRAIN + line, *words)
 
 
-@pytest.mark.parametrize("line, words", [
-    ("--resume nowhere", ["nowhere", "no run"]),
-    ("--resume weights", ["weights", "no run"]),
-    ("--resume run", ["run/state.safetensors", "cut short"]),
-    ("--resume run --lr 1e-3 --batch 2", ["--batch", "--lr", "--steps"]),
-    ("--preset tiny --steps 2 --out run", ["run", "--resume"]),
-    ("--preset tiny --steps 2 --out street.png/run", ["street.png/run", "cannot be written"]),
-])
-def test_runs_are_neither_overwritten_nor_invented(home, capsys, line, words): refused(capsys, f"rabit_train --device cpu {line}", *words)
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("--resume nowhere", ["nowhere", "no run"]),
+        ("--resume weights", ["weights", "no run"]),
+        ("--resume run", ["run/state.safetensors", "cut short"]),
+        ("--resume run --lr 1e-3 --batch 2", ["--batch", "--lr", "--steps"]),
+        ("--preset tiny --steps 2 --out run", ["run", "--resume"]),
+        ("--preset tiny --steps 2 --out street.png/run", ["street.png/run", "cannot be written"]),
+    ],
+)
+def test_runs_are_neither_overwritten_nor_invented(home, capsys, line, words):
+    refused(capsys, f"rabit_train --device cpu {line}", *words)
 
 
-@pytest.mark.parametrize("line, words", [
-    ("rabit_eval --weights three --device cpu", ["three", "3 classes", "has labels of 7"]),
-    ("rabit_eval --weights weights --data nowhere", ["nowhere"]),
-    ("rabit_eval --weights weights --count 2 --json street.png/scores.json", ["street.png/scores.json", "no folder"]),
-    ("rabit_eval --weights weights --count 0", ["'0'"]),
-    ("rabit_retrieve mine --classes 7 -k 9", ["k=9", "1 to 2"]),
-    ("rabit_retrieve nothing --classes 7", ["nothing", "images/"]),
-    ("rabit_retrieve nowhere --classes 7", ["nowhere", "no such folder"]),
-    ("rabit_retrieve mine --classes 7 -k 1 -o street.png/pairs.json", ["street.png/pairs.json", "no folder"]),
-    ("rabit_doctor nowhere", ["nowhere", "no such folder"]),
-    ("rabit_demo --out street.png", ["street.png", "no folder"]),
-    ("rabit_demo --steps many", ["'many'"]),
-])
-def test_the_other_commands_refuse_what_does_not_fit(home, capsys, line, words): refused(capsys, line, *words)
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("rabit_eval --checkpoint three --device cpu", ["three", "3 classes", "has labels of 7"]),
+        ("rabit_eval --checkpoint weights --data nowhere", ["nowhere"]),
+        (
+            "rabit_eval --checkpoint weights --count 2 --json street.png/scores.json",
+            ["street.png/scores.json", "no folder"],
+        ),
+        ("rabit_eval --checkpoint weights --count 0", ["'0'"]),
+        ("rabit_retrieve mine --classes 7 -k 9", ["k=9", "1 to 2"]),
+        ("rabit_retrieve nothing --classes 7", ["nothing", "images/"]),
+        ("rabit_retrieve nowhere --classes 7", ["nowhere", "no such folder"]),
+        (
+            "rabit_retrieve mine --classes 7 -k 1 -o street.png/pairs.json",
+            ["street.png/pairs.json", "no folder"],
+        ),
+        ("rabit_doctor nowhere", ["nowhere", "no such folder"]),
+        ("rabit_demo --out street.png", ["street.png", "no folder"]),
+        ("rabit_demo --steps many", ["'many'"]),
+    ],
+)
+def test_the_other_commands_refuse_what_does_not_fit(home, capsys, line, words):
+    refused(capsys, line, *words)
 
 
 @pytest.mark.parametrize("data, code, word", [("mine --classes 7", 0, ": fits"), ("mine --classes 3", 1, "out of range"), ("lonely", 1, "walk0_1.png"),
@@ -231,7 +258,7 @@ def test_the_doctor_says_what_does_not_fit(home, capsys, data, code, word):
     assert stop.value.code == code and word in said.out and said.err == ""
 
 
-def test_a_full_disk_leaves_the_old_picture(home, capsys, monkeypatch):
+def test_a_full_disk_leaves_the_old_image(home, capsys, monkeypatch):
     def full(self, path, *args, **options):
         Path(path).write_bytes(b"half a pict")
         raise OSError(28, "No space left on device")
@@ -241,35 +268,46 @@ def test_a_full_disk_leaves_the_old_picture(home, capsys, monkeypatch):
 
 def test_translate_and_edit_write_what_the_model_paints(made, tmp_path, capsys):
     model = Translator.from_pretrained(made / "weights")
-    cli.rabit_translate([str(made / "labels.png"), str(made / "exemplar.png"), "--weights", str(made / "weights"), "--device", "cpu", "-o", str(tmp_path / "new" / "out.png")])
+    cli.rabit_translate([str(made / "labels.png"), str(made / "exemplar.png"), "--checkpoint",
+                         str(made / "weights"), "--device", "cpu", "-o", str(tmp_path / "new" / "out.png")])
     assert "wrote" in capsys.readouterr().out
-    assert Image.open(tmp_path / "new" / "out.png").tobytes() == model.translate(made / "labels.png", made / "exemplar.png").tobytes()
+    assert Image.open(tmp_path / "new" / "out.png").tobytes() == model.translate(made / "labels.png", made
+                                                                                 / "exemplar.png").tobytes()
     maps = [made / f"{name}.png" for name in ("street", "labels", "edited")]
-    cli.rabit_edit([*map(str, maps), "--weights", str(made / "weights"), "--device", "cpu", "-o", str(tmp_path / "edited.webp")])
-    assert Image.open(tmp_path / "edited.webp").format == "WEBP" and Image.open(tmp_path / "edited.webp").size == (64, 48)
+    cli.rabit_edit([*map(str, maps), "--checkpoint", str(made / "weights"), "--device", "cpu", "-o",
+                    str(tmp_path / "edited.webp")])
+    assert (Image.open(tmp_path / "edited.webp").format == "WEBP"
+            and Image.open(tmp_path / "edited.webp").size == (64, 48))
 
 
 def test_a_folder_is_trained_on_measured_and_translated_with(made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    cli.rabit_train(f"--data {made / 'mine'} --classes 7 --size 32x24 --preset tiny --steps 2 --device cpu --weight match=0.5 --out run".split())
+    cli.rabit_train(f"--data {made / 'mine'} --classes 7 --size 32x24 --preset tiny --steps 2 --device cpu "
+                    "--loss-weight match=0.5 --out run".split())
     assert (tmp_path / "run" / "log.jsonl").read_text() and list((tmp_path / "run" / "samples").iterdir())
-    cli.rabit_translate([str(made / "labels.png"), str(made / "exemplar.png"), "--weights", "run", "--device", "cpu", "-o", "out.jpg"])
+    cli.rabit_translate([str(made / "labels.png"), str(made / "exemplar.png"), "--checkpoint", "run",
+                         "--device", "cpu", "-o", "out.jpg"])
     assert Image.open("out.jpg").size == (64, 48)
-    cli.rabit_eval(f"--weights run --data {made / 'mine'} --device cpu --json scores.json".split())
+    cli.rabit_eval(f"--checkpoint run --data {made / 'mine'} --device cpu --json scores.json".split())
     assert "run" in (tmp_path / "scores.json").read_text()
     cli.rabit_retrieve(f"{made / 'mine'} --classes 7 -k 2".split())
     assert (tmp_path / "pairs.json").read_text().count("walk0_0") > 1
-    cli.rabit_train(f"--data {made / 'mine'} --classes 7 --size 32x24 --preset tiny --steps 1 --device cpu --exemplars pairs.json --out paired".split())
-    assert '"exemplars": ' + f'"{tmp_path / "pairs.json"}"' in (tmp_path / "paired" / "train.json").read_text()
+    cli.rabit_train(f"--data {made / 'mine'} --classes 7 --size 32x24 --preset tiny --steps 1 --device cpu "
+                    "--exemplars pairs.json --out paired".split())
+    assert (
+        '"exemplars": ' + f'"{tmp_path / "pairs.json"}"' in (tmp_path / "paired" / "train.json").read_text()
+    )
 
 
 def test_a_process_ends_in_one_line_and_code_2(home):
-    done = process("rabit_translate", "labels.png", "cut.png", "--weights", "weights", "-o", "old.png", cwd=home)
+    done = process("rabit_translate", "labels.png", "cut.png", "--checkpoint", "weights", "-o", "old.png",
+                   cwd=home)
     assert done.returncode == 2 and done.stdout == "", done.stderr
     assert re.fullmatch(r"rabit_translate: [^\n]*cut\.png[^\n]*\n", done.stderr), done.stderr
 
 
 def test_a_process_that_succeeds_is_quiet_on_standard_error(made, tmp_path):
-    done = process("rabit_translate", made / "labels.png", made / "exemplar.png", "--weights", made / "weights", "--device", "cpu", cwd=tmp_path)
+    done = process("rabit_translate", made / "labels.png", made / "exemplar.png", "--checkpoint", made
+                   / "weights", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == "" and "out.png (64×48)" in done.stdout, done.stderr
     assert Image.open(tmp_path / "out.png").mode == "RGB"

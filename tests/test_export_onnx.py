@@ -1,4 +1,5 @@
-"""ONNX files of every system: equal to PyTorch, free in the number of pictures (and in size, if asked), without a trace of the machine that wrote them, and a command that ends in one line."""
+"""ONNX files of every system: equal to PyTorch, free in the number of images (and in size, if asked), without
+a trace of the machine that wrote them, and a command that ends in one line."""
 import io, json, shutil
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -6,10 +7,11 @@ import pytest, torch
 
 pytest.importorskip("onnxruntime"); pytest.importorskip("onnxscript")
 
-from rabit import export
-from rabit.core import RabitError, one_hot
-from rabit.export import OPSET, check_onnx, export_onnx, rabit_export, read_onnx
-from rabit.model import build, find_builder, rabit, systems
+from rabit.tools import export
+from rabit.core.tensors.tensors import RabitError, one_hot
+from rabit.tools.export import OPSET, check_onnx, export_onnx, rabit_export, read_onnx
+from rabit.networks.pretrained import build, find_builder, model_names
+from rabit.networks.translate import rabit
 
 SMALL = dict(classes=7, size=(32, 32), width=4, features=8)
 
@@ -31,25 +33,37 @@ def made(tmp_path_factory):
     home = tmp_path_factory.mktemp("onnx")
     small().save_pretrained(home / "weights")
     small(1).save_pretrained(home / "others")
-    said = call("--onnx", home / "small.onnx", "--weights", home / "weights", "--device", "cpu", "--count", 2, "--size", "40x32", "--exemplar-size", "32x48")
-    (home / "said.json").write_text(json.dumps(said))                          # one file for all: writing one takes a quarter of a minute
+    said = call("--onnx", home / "small.onnx", "--checkpoint", home / "weights", "--device", "cpu", "--count",
+                2, "--size", "40x32", "--exemplar-size", "32x48")
+    # one file for all: writing one takes a quarter of a minute
+    (home / "said.json").write_text(json.dumps(said))
     return home
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_any_number_of_pictures(made, count):
+def test_any_number_of_images(made, count):
     session, model = read_onnx(made / "small.onnx")[0], small()
-    condition, exemplar = one_hot(torch.randint(7, (count, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2), 7), torch.rand(count, 3, 48, 32) * 2 - 1
+    condition, exemplar = (
+        one_hot(torch.randint(7, (count, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2), 7),
+        torch.rand(count, 3, 48, 32) * 2 - 1,
+    )
     with torch.no_grad(): ours = model(condition, exemplar)
-    for a, b in zip((ours.picture, ours.warped, ours.confidence), session.run(None, dict(condition=condition.numpy(), exemplar=exemplar.numpy()))):
+    for a, b in zip(
+        (ours.image, ours.warped, ours.confidence),
+        session.run(None, dict(condition=condition.numpy(), exemplar=exemplar.numpy())),
+    ):
         assert tuple(a.shape) == b.shape and (a - torch.from_numpy(b)).abs().max() < 1e-4
 
 
 def test_notes_tell_a_stranger_what_to_feed(made):
     session, notes = read_onnx(made / "small.onnx")
-    assert {k: json.loads(notes[k]) for k in ("classes", "size", "exemplar_size", "opset", "any_size")} == dict(classes=7, size=[32, 40], exemplar_size=[48, 32], opset=OPSET, any_size=False)
-    assert notes["builder"] == "rabit.model.rabit" and notes["condition"] == "labels" and notes["rabit"] and notes["torch"]
-    assert [x.name for x in session.get_outputs()] == ["picture", "warped", "confidence"]
+    assert {k: json.loads(notes[k]) for k in ("classes", "size", "exemplar_size", "opset",
+                                              "any_size")} == dict(classes=7, size=[32, 40],
+                                                                   exemplar_size=[48, 32], opset=OPSET,
+                                                                   any_size=False)
+    assert (notes["builder"] == "rabit.networks.translate.rabit" and notes["condition"] == "labels"
+            and notes["rabit"] and notes["torch"])
+    assert [x.name for x in session.get_outputs()] == ["image", "warped", "confidence"]
 
 
 def test_file_tells_nothing_of_this_machine(made):
@@ -61,14 +75,16 @@ def test_file_tells_nothing_of_this_machine(made):
 @pytest.mark.parametrize("topk", ["soft", "straight", "hard"])
 @pytest.mark.parametrize("position", ["semantic", "none"])
 def test_settings_of_the_trunk(tmp_path, topk, position):
-    if (topk, position) in (("straight", "semantic"), ("hard", "semantic")): pytest.skip("covered by the others")
+    if (topk, position) in (("straight", "semantic"), ("hard", "semantic")):
+        pytest.skip("covered by the others")
     model = small(topk=topk, position=position, eps=.1)
     assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 4) < 1e-4
 
 
 @pytest.mark.slow
 def test_edges_as_condition(tmp_path):
-    model = build(dict(builder="rabit.model.rabit", **SMALL | dict(classes=2), block=4, condition="edges", position="coord")).eval()
+    model = build(dict(builder="rabit.networks.translate.rabit", **SMALL | dict(classes=2), block=4,
+                       condition="edges", position="coord")).eval()
     assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 2) < 1e-4
 
 
@@ -79,15 +95,16 @@ def test_classes_of_no_world_are_checked_on_made_up_maps(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(systems()))
+@pytest.mark.parametrize("name", sorted(model_names()))
 def test_every_system_is_written_right_or_refused_in_a_sentence(tmp_path, name):
     torch.manual_seed(0)
-    model = find_builder(systems()[name])(**SMALL).eval()
+    model = find_builder(model_names()[name])(**SMALL).eval()
     try: path = export_onnx(model, tmp_path / "x.onnx")
     except RabitError as e:
         assert name != "rabit" and "cannot be written as ONNX" in str(e) and not list(tmp_path.iterdir())
         pytest.skip(str(e))
-    if name == "dynast": assert not check_onnx(path, model, 4) < 1e-4          # how far it looks depends on values, which a file cannot: the command's check refuses it
+    # how far it looks depends on values, which a file cannot: the command's check refuses it
+    if name == "dynast": assert not check_onnx(path, model, 4) < 1e-4
     else: assert check_onnx(path, model, 4) < 1e-4
 
 
@@ -95,21 +112,24 @@ def test_every_system_is_written_right_or_refused_in_a_sentence(tmp_path, name):
 def test_any_size_is_any_size(tmp_path):
     model = small()
     path = export_onnx(model, tmp_path / "any.onnx", any_size=True)
-    for size, exemplar_size in (((32, 32), (32, 32)), ((40, 64), (56, 32)), ((72, 32), (64, 104))): assert check_onnx(path, model, 3, size, exemplar_size) < 1e-4
+    for size, exemplar_size in (((32, 32), (32, 32)), ((40, 64), (56, 32)), ((72, 32), (64, 104))):
+        assert check_onnx(path, model, 3, size, exemplar_size) < 1e-4
 
 
 @pytest.mark.slow
 def test_shipped_weights_on_two_hundred_scenes(tmp_path):
-    from rabit.model import Translator
+    from rabit.networks.translate import Translator
     model = Translator.from_pretrained("street-64")
     path = export_onnx(model, tmp_path / "x.onnx")
-    assert check_onnx(path, model, 200, seed=5) < 1 / 255                      # among them the one that was NaN; where two blocks or labels tie, rounding decides
+    # among them the one that was NaN; where two blocks or labels tie, rounding decides
+    assert check_onnx(path, model, 200, seed=5) < 1 / 255
     worst = sorted(check_onnx(path, model, 4, seed=seed) for seed in range(6, 26))
     assert worst[-2] < 1e-4 and worst[-1] < 1 / 255
 
 
 def test_file_of_another_model_is_told_apart(made):
-    with pytest.raises(RabitError, match="7 classes, the translator is .* with 5"): check_onnx(made / "small.onnx", small(classes=5), 2)
+    with pytest.raises(RabitError, match="7 classes, the translator is .* with 5"):
+        check_onnx(made / "small.onnx", small(classes=5), 2)
     assert not check_onnx(made / "small.onnx", small(1), 2) <= 1e-4
 
 
@@ -125,16 +145,23 @@ def test_broken_and_foreign_files_are_refused(made, tmp_path):
 
 def test_command_writes_checks_and_tells(made):
     code, out, err = json.loads((made / "said.json").read_text())
-    assert code == 0 and "largest difference" in out and f"opset {OPSET}" in out and f"wrote {made / 'small.onnx'}" in out, err
+    assert (code == 0 and "largest difference" in out and f"opset {OPSET}" in out
+            and f"wrote {made / 'small.onnx'}" in out), err
 
 
 def test_command_fails_where_the_file_differs(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "export_onnx", lambda translator, path, *rest: shutil.copy(made / "small.onnx", path))
-    code, out, err = call("--onnx", tmp_path / "x.onnx", "--weights", made / "others", "--device", "cpu", "--count", 2)
-    assert code == 2 and "differs from PyTorch" in err and err.strip().splitlines()[-1].startswith("rabit_export: ")
+    monkeypatch.setattr(export, "export_onnx", lambda translator, path,
+                        *rest: shutil.copy(made / "small.onnx", path))
+    code, out, err = call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "others", "--device", "cpu",
+                          "--count", 2)
+    assert (code == 2 and "differs from PyTorch" in err
+            and err.strip().splitlines()[-1].startswith("rabit_export: "))
 
 
 def test_command_names_the_extra_that_is_missing(made, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
-    assert call("--onnx", tmp_path / "x.onnx", "--weights", made / "weights") == (2, "", "rabit_export: onnxscript is not installed: pip install 'rabit[onnx]'\n")
+    assert call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "weights") == (2, "", "rabit_export: "
+                                                                                     "onnxscript is not "
+                                                                                     "installed: pip install "
+                                                                                     "'rabit[onnx]'\n")
     assert not list(tmp_path.iterdir())

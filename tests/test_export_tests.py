@@ -9,14 +9,16 @@ spec = importlib.util.spec_from_file_location("export_tests", SCRIPT)
 exporter = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(exporter)
 
-HEAD = ["#| default_exp shapes", "#| export\nimport math\nfrom pathlib import Path as P", "#| export\ndef double(x): return 2 * x\n_half = 0.5"]
+HEAD = ["#| default_exp shapes", "#| export\nimport math\nfrom pathlib import Path as P",
+        "#| export\ndef double(x): return 2 * x\n_half = 0.5"]
 
 
 def notebook(root, name, *cells):
     "Write a notebook; cells that start with '# ' are markdown."
     path = root / "nbs" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    kinds = [dict(cell_type="markdown" if c.startswith("# ") else "code", source=c.splitlines(True), metadata={}) for c in cells]
+    kinds = [dict(cell_type="markdown" if c.startswith("# ") else "code", source=c.splitlines(True),
+                  metadata={}) for c in cells]
     path.write_text(json.dumps(dict(cells=kinds, nbformat=4, nbformat_minor=5, metadata={})))
 
 
@@ -36,7 +38,8 @@ def fails(root, capsys, *parts):
 
 
 def test_marked_cell_becomes_function_with_just_its_imports(tmp_path):
-    notebook(tmp_path, "03_shapes.ipynb", "# Shapes", *HEAD, "import sys", "#| test double of two\nassert double(2) == 4\nassert _half == 0.5")
+    notebook(tmp_path, "03_shapes.ipynb", "# Shapes", *HEAD, "import sys",
+             "#| test double of two\nassert double(2) == 4\nassert _half == 0.5")
     assert write(tmp_path) == 0
     assert generated(tmp_path) == (
         "# Generated from nbs/03_shapes.ipynb by .ci/export_tests.py: edit the notebook, not this file.\n"
@@ -45,21 +48,26 @@ def test_marked_cell_becomes_function_with_just_its_imports(tmp_path):
 
 
 def test_setup_cells_come_as_needed_and_in_order(tmp_path):
-    notebook(tmp_path, "03_shapes.ipynb", *HEAD, "#| test_setup\nbase = math.pi", "#| test_setup\nunused = 1", "#| test_setup\nradius = double(base)",
-             "#| test radius\nassert radius == 2 * base")
+    notebook(tmp_path, "03_shapes.ipynb", *HEAD, "#| test_setup\nbase = math.pi", "#| test_setup\nunused = 1",
+             "#| test_setup\nradius = double(base)", "#| test radius\nassert radius == 2 * base")
     assert write(tmp_path) == 0
     text = generated(tmp_path)
-    assert text.index("import math") < text.index("base = math.pi") < text.index("radius = double(base)") < text.index("def test_radius")
+    assert (text.index("import math") < text.index("base = math.pi") < text.index("radius = double(base)")
+            < text.index("def test_radius"))
     assert "unused" not in text
 
 
 def test_result_runs_and_can_fail(tmp_path):
-    cell = '#| test strings\ntext = """one\n  two"""\nassert text == "one\\n  two" and [c for c in text if len(text) == {}]'
+    cell = (
+        '#| test strings\ntext = """one\n  two"""\nassert text == "one\\n  two" and [c for c in text if'
+        ' len(text) == {}]'
+    )
     for size, code in ((9, 0), (8, 1)):
         notebook(tmp_path, "tutorials/first.ipynb", cell.format(size))
         assert write(tmp_path) == 0
-        run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "tests/test_first.py")],
-                             capture_output=True, text=True, cwd=tmp_path)
+        run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                              str(tmp_path / "tests/test_first.py")], capture_output=True, text=True,
+                             cwd=tmp_path)
         assert run.returncode == code, run.stdout
 
 
@@ -70,7 +78,8 @@ def test_check_sees_each_difference_and_writes_nothing(tmp_path, capsys):
     target = tmp_path / "tests/test_shapes.py"
     first = target.read_bytes()
     target.write_bytes(first + b"# by hand\n")
-    assert write(tmp_path, "--check") == 1 and "tests/test_shapes.py is not what nbs/03_shapes.ipynb says" in capsys.readouterr().err
+    assert (write(tmp_path, "--check") == 1
+            and "tests/test_shapes.py is not what nbs/03_shapes.ipynb says" in capsys.readouterr().err)
     assert write(tmp_path) == 0 and target.read_bytes() == first
 
 
@@ -80,7 +89,9 @@ def test_file_of_removed_notebook_is_reported_then_removed(tmp_path, capsys):
     (tmp_path / "tests/test_hand.py").write_text("def test_x(): pass\n")
     (tmp_path / "nbs/baselines/20_old.ipynb").unlink()
     assert write(tmp_path, "--check") == 1
-    assert "tests/test_baselines_old.py is stale: nbs/baselines/20_old.ipynb is gone" in capsys.readouterr().err
+    assert (
+        "tests/test_baselines_old.py is stale: nbs/baselines/20_old.ipynb is gone" in capsys.readouterr().err
+    )
     assert write(tmp_path) == 0
     assert [p.name for p in (tmp_path / "tests").iterdir()] == ["test_hand.py"]
 
@@ -95,11 +106,13 @@ def test_hand_written_file_is_never_overwritten(tmp_path, capsys):
 
 def test_unknown_name_is_told_with_notebook_cell_and_name(tmp_path, capsys):
     notebook(tmp_path, "03_shapes.ipynb", "# Shapes", *HEAD, "#| test a\nassert [double(y) for y in missing]")
-    fails(tmp_path, capsys, 'nbs/03_shapes.ipynb, cell 5 ("a"): uses \'missing\'', "nothing in this notebook exports or imports")
+    fails(tmp_path, capsys, 'nbs/03_shapes.ipynb, cell 5 ("a"): uses \'missing\'',
+          "nothing in this notebook exports or imports")
 
 
 def test_name_of_lesson_cell_is_told_with_that_cell(tmp_path, capsys):
-    notebook(tmp_path, "03_shapes.ipynb", *HEAD, "scores = [1]", "#| test a\ndef f(): return scores\nassert f()")
+    notebook(tmp_path, "03_shapes.ipynb", *HEAD, "scores = [1]",
+             "#| test a\ndef f(): return scores\nassert f()")
     fails(tmp_path, capsys, 'cell 5 ("a"): uses \'scores\' of cell 4, which has no mark')
 
 
@@ -125,18 +138,22 @@ def test_star_imports_are_named_and_helpers_are_not_collected(tmp_path):
     assert write(tmp_path) == 0
     assert "from fastcore.test import test_eq\n" in generated(tmp_path, "test_03_shapes.py")
     (tmp_path / "tests/conftest.py").write_text((SCRIPT.parent.parent / "tests/conftest.py").read_text())
-    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "tests")], capture_output=True, text=True, cwd=tmp_path)
+    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                          str(tmp_path / "tests")], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0 and "1 passed" in run.stdout, run.stdout
 
 
 def test_slow_and_gpu_cells_carry_their_marks(tmp_path):
     notebook(tmp_path, "03_shapes.ipynb", *HEAD, "#| slow\n#| test long\nassert double(1)")
     assert write(tmp_path) == 0
-    assert "import pytest\n" in generated(tmp_path) and "@pytest.mark.slow\ndef test_long" in generated(tmp_path)
+    assert ("import pytest\n" in generated(tmp_path)
+            and "@pytest.mark.slow\ndef test_long" in generated(tmp_path))
 
 
 def test_annotations_lambdas_and_comprehensions_are_not_free_names(tmp_path):
-    notebook(tmp_path, "03_shapes.ipynb", *HEAD, "#| test a\ng = lambda q: q + 1\nx = [g(i) for i in range(3)]\n"
-             "class C:\n    n: int = 1\n    def f(self): return self.n\nwith open(P(__name__).anchor or '/dev/null') as f: y = f\nassert C().f() == x[0]")
+    notebook(tmp_path, "03_shapes.ipynb", *HEAD,
+             "#| test a\ng = lambda q: q + 1\nx = [g(i) for i in range(3)]\n" "class C:\n    n: int = 1\n    "
+             "def f(self): return self.n\nwith open(P(__name__).anchor or '/dev/null') as f: y = f\nassert "
+             "C().f() == x[0]")
     assert write(tmp_path) == 0
     assert "from pathlib import Path as P\n" in generated(tmp_path)

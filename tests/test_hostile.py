@@ -1,4 +1,5 @@
-"""Hostile input: whatever is given, a call returns finite tensors of the documented shape or raises `RabitError`, and a command ends in one line."""
+"""Hostile input: whatever is given, a call returns finite tensors of the documented shape or raises
+`RabitError`, and a command ends in one line."""
 import json, math, os, random, shutil, signal, subprocess, sys, tarfile, warnings
 from contextlib import contextmanager
 from dataclasses import fields
@@ -10,19 +11,48 @@ import pytest, torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from rabit import bench, cli, core, export, frames, losses, match, model, position, ranking, speed, topk, zoo
-from rabit.core import RabitError
-from rabit.data import TarSource, find_pairs, read_labels, read_pairs, read_picture, write_pairs
-from rabit.scenes import street_pairs
-from rabit.train import STATE, TrainConfig, train
+from rabit.comparison import bench
+from rabit.training import train_commands as cli
+from rabit.core import tensors as core
+from rabit.tools import export
+from rabit.tools import video_files as frames
+from rabit.networks import losses
+from rabit.matching import match
+from rabit.networks import pretrained as model
+from rabit.matching import position
+from rabit.matching import bilevel as ranking
+from rabit.comparison import speed
+from rabit.matching import topk
+from rabit.comparison import compare as zoo
+from rabit.core.tensors.tensors import RabitError
+from rabit.inputs.palettes.archives import TarDataset
+from rabit.inputs.palettes.pairs import find_pairs, read_pairs, write_pairs
+from rabit.inputs.images import read_image
+from rabit.inputs.palettes import read_labels
+from rabit.matching.street import street_pairs
+from rabit.training.checkpoint import STATE
+from rabit.training.config import TrainConfig
+from rabit.training.run import train
 from safetensors import safe_open
 from safetensors.torch import save
-from test_cli import NO_PICTURES, ODD_JSON, ODD_LISTS, ODD_VALUES, ODD_WORDS, call, damaged, no_files, odd_pictures, odd_weights
+from test_cli import (
+    NO_IMAGES,
+    ODD_JSON,
+    ODD_LISTS,
+    ODD_VALUES,
+    ODD_WORDS,
+    call,
+    damaged,
+    no_files,
+    odd_images,
+    odd_weights,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 ROOT = Path(__file__).resolve().parent.parent
 
-DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool, torch.complex64)
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8,
+          torch.bool, torch.complex64)
 VALUES = ("normal", "normal", "normal", "zero", "equal", "large", "tiny", "nan", "inf", "-inf", "one nan")
 few = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 
@@ -36,7 +66,8 @@ def filled(shape, dtype=torch.float32, values="normal", seed=0):
     if values == "tiny": x = x * 1e-30
     if values in ("nan", "inf", "-inf"): x = x * 0 + float(values)
     if values == "one nan" and x.numel(): x.view(-1)[seed % x.numel()] = math.nan
-    if not dtype.is_floating_point and not dtype.is_complex: x = (x * 3).nan_to_num(0, 300, -300).clamp(-300, 300)
+    if not dtype.is_floating_point and not dtype.is_complex:
+        x = (x * 3).nan_to_num(0, 300, -300).clamp(-300, 300)
     return x.to(dtype)
 
 
@@ -45,7 +76,8 @@ def tensors(draw, ndim=4, side=st.integers(0, 7), likely=torch.float32):
     "Mostly what a function wants: a float tensor of `ndim` dimensions with finite numbers; else anything"
     n = draw(st.sampled_from([ndim] * 6 + [0, 1, 2, 3, 4, 5]))
     shape = tuple(draw(side) for _ in range(n))
-    return filled(shape, draw(st.sampled_from((likely,) * 8 + DTYPES)), draw(st.sampled_from(VALUES)), draw(st.integers(0, 99)))
+    return filled(shape, draw(st.sampled_from((likely,) * 8 + DTYPES)), draw(st.sampled_from(VALUES)),
+                  draw(st.integers(0, 99)))
 
 
 def all_tensors(found):
@@ -60,7 +92,8 @@ def finite(*xs): return all(bool(x.isfinite().all()) for x in xs if isinstance(x
 
 
 def lawful(call, given, shape=None, strict=False):
-    "Run it: `RabitError`, or tensors of that shape, finite if what was given was (with `strict`: finite always)"
+    """Run it: `RabitError`, or tensors of that shape, finite if what was given was (with `strict`: finite
+    always)"""
     try: found = call()
     except RabitError as e:
         assert len(str(e)) > 10
@@ -95,7 +128,7 @@ def test_grids(size, block):
 
 @few
 @given(tensors(), sides, whole)
-def test_sizes_of_pictures(x, size, multiple):
+def test_sizes_of_images(x, size, multiple):
     lawful(lambda: core.resize(x, size), [x], (*x.shape[:2], *size))
     lawful(lambda: core.crop_to(x, size), [x])
     lawful(lambda: core.pad_to(x, multiple), [x])
@@ -104,10 +137,10 @@ def test_sizes_of_pictures(x, size, multiple):
 @few
 @given(tensors())
 def test_normalisations(x):
-    lawful(lambda: core.unit(x), [x], x.shape)
+    lawful(lambda: core.center_normalize(x), [x], x.shape)
     lawful(lambda: core.positional_norm(x), [x], x.shape)
     lawful(lambda: core.labels_of(x), [x], (*x.shape[:1], *x.shape[2:]))
-    lawful(lambda: core.check_picture(x), [x], x.shape, strict=True)
+    lawful(lambda: core.check_image(x), [x], x.shape, strict=True)
     lawful(lambda: core.check_finite(x, "x"), [x], x.shape, strict=True)
 
 
@@ -117,12 +150,13 @@ def test_label_maps(x, size, classes):
     lawful(lambda: core.check_labels(x, classes), [x], x.shape)
     lawful(lambda: core.resize_labels(x, size), [x], (*x.shape[:1], *size))
     lawful(lambda: core.one_hot(x, classes), [x], (*x.shape[:1], classes, *x.shape[1:]))
-    for frame in ("centroid", "box", "hexagon"): lawful(lambda: position.semantic_position(x, frame), [x], (*x.shape[:1], 2, *x.shape[1:]))
+    for frame in ("centroid", "box", "hexagon"):
+        lawful(lambda: position.semantic_position(x, frame), [x], (*x.shape[:1], 2, *x.shape[1:]))
 
 
 @few
 @given(tensors(3), tensors(4))
-def test_pictures_for_pil(x, y):
+def test_images_for_pil(x, y):
     for t in (x, y): lawful(lambda: core.to_pil(t), [t])
 
 
@@ -171,7 +205,7 @@ def check_match(found, query, key, size):
         lawful(lambda: found.argmax((H, W)), [], (b, 2, h * 2, w) if on else None)
         assert warped is not None or not on
     v = filled((b, 2, h, w * 2))
-    for out, shape in ((found.back(v), (b, 2, hk, wk * 2)), (found.reach(), (b, 1, hk, wk)), (found.mass(), (b, 1, h, w)), (found.confidence(), (b, 1, h, w)),
+    for out, shape in ((found.inverse_warp(v), (b, 2, hk, wk * 2)), (found.column_sum(), (b, 1, hk, wk)), (found.row_sum(), (b, 1, h, w)), (found.confidence(), (b, 1, h, w)),
                        (found.entropy(), (b, 1, h, w)), (found.dense(), (b, h * w, hk * wk)), (found.hard().weights, found.weights.shape)):
         assert out.shape == shape and finite(out)
 
@@ -195,12 +229,15 @@ def test_means_and_tokens_of_blocks(x, block, side):
 @few
 @given(tensors(2), st.one_of(whole, st.sampled_from([1.5, "2", None, True, 10**30])), st.sampled_from([1., .01, 1e-30, 1e30, 0, -1, math.nan, math.inf]))
 def test_topk(scores, k, eps):
-    real = scores.masked_fill(scores == -math.inf, 0) if scores.is_floating_point() else scores  # -inf is a masked score
+    # -inf is a masked score
+    real = scores.masked_fill(scores == -math.inf, 0) if scores.is_floating_point() else scores
     lawful(lambda: topk.hard_topk(scores, k), [real], scores.shape, strict=True)
     lawful(lambda: topk.soft_topk(scores, k, eps), [real], scores.shape, strict=True)
-    lawful(lambda: topk.sinkhorn_topk(scores, k, max(eps, .01) if eps == eps else eps, 20), [real], scores.shape, strict=True)
+    lawful(lambda: topk.sinkhorn_topk(scores, k, max(eps, .01) if eps == eps else eps, 20), [real],
+           scores.shape, strict=True)
     lawful(lambda: topk.threshold(scores, k, eps), [real], (*scores.shape[:-1], 1))
-    lawful(lambda: topk.sorted_topk(scores, k, eps), [real], (*scores.shape[:-1], k, scores.shape[-1]) if isinstance(k, int) and scores.ndim else None, strict=True)
+    lawful(lambda: topk.sorted_topk(scores, k, eps), [real], (*scores.shape[:-1], k, scores.shape[-1])
+           if isinstance(k, int) and scores.ndim else None, strict=True)
 
 
 @few
@@ -214,14 +251,26 @@ def test_fourier(x, bands): lawful(lambda: position.fourier(x, min(bands, 5)), [
 def same(draw):
     "Two tensors, mostly of one shape"
     x = draw(tensors())
-    return x, draw(tensors()) if draw(st.integers(0, 7)) == 0 else filled(x.shape, x.dtype, draw(st.sampled_from(VALUES)), 5)
+    return x, (
+        draw(tensors())
+        if draw(st.integers(0, 7)) == 0
+        else filled(x.shape, x.dtype, draw(st.sampled_from(VALUES)), 5)
+    )
 
 
 @few
 @given(same(), tensors(3, likely=torch.bool))
 def test_losses_of_two_maps(pair, mask):
-    if pair[0].ndim == 4 and mask.ndim == 3: mask = filled((*pair[0].shape[:1], *pair[0].shape[2:]), mask.dtype)
-    for f in (losses.warp_loss, losses.feature_consistency, losses.perceptual_loss, losses.cycle_loss, losses.contextual_loss): lawful(lambda: f(*pair), pair, ())
+    if pair[0].ndim == 4 and mask.ndim == 3:
+        mask = filled((*pair[0].shape[:1], *pair[0].shape[2:]), mask.dtype)
+    for f in (
+        losses.warp_loss,
+        losses.feature_consistency,
+        losses.perceptual_loss,
+        losses.cycle_loss,
+        losses.contextual_loss,
+    ):
+        lawful(lambda: f(*pair), pair, ())
     for f in (losses.warp_loss, losses.cycle_loss): lawful(lambda: f(*pair, mask), [*pair, mask], ())
     for f in (losses.feature_matching, losses.hinge_d): lawful(lambda: f([pair[0]], [pair[1]]), pair, ())
     lawful(lambda: losses.hinge_g([pair[0]]), pair, ())
@@ -236,10 +285,13 @@ def test_contextual_loss(pair, bandwidth, limit): lawful(lambda: losses.contextu
 @few
 @given(tensors(), tensors(3, likely=torch.int64))
 def test_losses_of_labels(x, labels):
-    if x.ndim == 4 and labels.ndim == 3 and labels.dtype != torch.bool: labels = filled((*x.shape[:1], *x.shape[2:]), labels.dtype, "large").abs() % max(1, x.shape[1])
-    if x.ndim == 4 and labels.numel() and labels.dtype == torch.int64 and x.shape[0] % 2: labels.view(-1)[0] = 255
-    lawful(lambda: losses.mask_loss(x.abs() if not x.is_complex() and x.dtype != torch.bool else x, labels), [x], ())
-    lawful(lambda: losses.parse_loss(x, labels), [x], ())
+    if x.ndim == 4 and labels.ndim == 3 and labels.dtype != torch.bool:
+        labels = filled((*x.shape[:1], *x.shape[2:]), labels.dtype, "large").abs() % max(1, x.shape[1])
+    if x.ndim == 4 and labels.numel() and labels.dtype == torch.int64 and x.shape[0] % 2:
+        labels.view(-1)[0] = 255
+    lawful(lambda: losses.mask_loss(x.abs() if not x.is_complex() and x.dtype != torch.bool else x, labels),
+           [x], ())
+    lawful(lambda: losses.segmentation_loss(x, labels), [x], ())
 
 
 @few
@@ -248,7 +300,9 @@ def test_match_loss(pair, place, visible, times, fits, sample, temperature):
     size = (0, 0)
     if fits and pair[0].ndim == pair[1].ndim == 4:
         (b, _, h, w), (hk, wk) = pair[0].shape, pair[1].shape[-2:]
-        place, visible, size = filled((b, 2, h * times[0], w * times[1]), place.dtype, "large"), filled((b, h * times[0], w * times[1]), visible.dtype), (hk * times[0], wk * times[1])
+        place = filled((b, 2, h * times[0], w * times[1]), place.dtype, "large")
+        visible = filled((b, h * times[0], w * times[1]), visible.dtype)
+        size = (hk * times[0], wk * times[1])
     lawful(lambda: losses.match_loss(*pair, place, visible, size, temperature, sample), [*pair, place], ())
 
 
@@ -264,18 +318,22 @@ def clock(seconds=60):
     finally: signal.alarm(0); signal.signal(signal.SIGALRM, before)
 
 
-def tree(root): return {p: os.readlink(p) if p.is_symlink() else p.read_bytes() if p.is_file() else None for p in root.rglob("*")}
+def tree(root):
+    return {p: os.readlink(p) if p.is_symlink() else p.read_bytes() if p.is_file() else None
+            for p in root.rglob("*")}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    "A user's folder: a small model, a label map, an exemplar, four pictures with label maps; beside it a place where nobody may write"
+    """A user's folder: a small model, a label map, an exemplar, four images with label maps; beside it a
+    place where nobody may write"""
     home = tmp_path_factory.mktemp("user") / "home"
     record = street_pairs(range(4), size=(24, 32))
     for part in ("images", "labels"): (home / "mine" / part).mkdir(parents=True)
     for i in range(4):
-        core.to_pil(record["picture"][i]).save(home / "mine" / "images" / f"w{i // 2}_{i % 2}.png")
-        Image.fromarray(record["labels"][i].byte().numpy()).save(home / "mine" / "labels" / f"w{i // 2}_{i % 2}.png")
+        core.to_pil(record["image"][i]).save(home / "mine" / "images" / f"w{i // 2}_{i % 2}.png")
+        Image.fromarray(record["labels"][i].byte().numpy()).save(home / "mine" / "labels"
+                                                                 / f"w{i // 2}_{i % 2}.png")
     shutil.copy(home / "mine" / "labels" / "w0_0.png", home / "labels.png")
     shutil.copy(home / "mine" / "images" / "w1_0.png", home / "exemplar.png")
     torch.manual_seed(0)
@@ -290,12 +348,14 @@ def away(home, tmp_path, monkeypatch):
     "Work in a folder of its own; see afterwards that nothing outside it has changed"
     before = tree(home.parent)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000_000)  # bombs are declared, not decoded; what is decoded shall be quick
+    # bombs are declared, not decoded; what is decoded shall be quick
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000_000)
     yield tmp_path
     assert tree(home.parent) == before
 
 
-COMMANDS = {name: f for module in (cli, bench, export, frames, speed, zoo) for name, f in vars(module).items() if name.startswith("rabit_")}
+COMMANDS = {name: f for module in (cli, bench, export, frames, speed, zoo) for name,
+            f in vars(module).items() if name.startswith("rabit_")}
 
 
 def attempt(name, *argv):
@@ -308,57 +368,78 @@ def attempt(name, *argv):
 
 
 def paint(home, labels, exemplar, *more, weights=None, out="out.png"):
-    return attempt("rabit_translate", "--weights", weights or home / "weights", "--device", "cpu", "-o", out, *more, "--", labels, exemplar)
+    return attempt("rabit_translate", "--checkpoint", weights or home / "weights", "--device", "cpu", "-o",
+                   out, *more, "--", labels, exemplar)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif", "gif", "ppm"])
-def test_damaged_pictures(home, away, kind):
+def test_damaged_images(home, away, kind):
     with Image.open(home / "exemplar.png") as im: im.save(f"whole.{kind}")
     with Image.open(home / "labels.png") as im: im.save(f"ids.{kind}")
     for name in ("whole", "ids"):
         for data in damaged(Path(f"{name}.{kind}").read_bytes(), 25, random.Random(kind)):
             path = away / f"x.{kind}"
             path.write_bytes(data)
-            for read in (read_picture, read_labels):
+            for read in (read_image, read_labels):
                 with clock(20): found = lawful(lambda: read(path), [])
-                assert found is None or found.ndim == (4 if read is read_picture else 3) and found.shape[0] == 1
+                assert found is None or found.ndim == (4 if read is read_image else 3) and found.shape[0] == 1
     paint(home, home / "labels.png", path); paint(home, path, home / "exemplar.png")
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_is_no_picture(home, away):
-    for name, content in NO_PICTURES.items(): Path(name).write_bytes(content)
-    for path in [*map(Path, NO_PICTURES), *no_files(away)]:
-        assert paint(home, home / "labels.png", path) == "refused" and paint(home, path, home / "exemplar.png") == "refused"
+def test_what_is_no_image(home, away):
+    for name, content in NO_IMAGES.items(): Path(name).write_bytes(content)
+    for path in [*map(Path, NO_IMAGES), *no_files(away)]:
+        assert paint(home, home / "labels.png",
+                     path) == "refused" and paint(home, path, home / "exemplar.png") == "refused"
         lawful(lambda: read_pairs(path), [])
     assert not Path("out.png").exists()
 
 
-def test_odd_pictures(home, away):
-    for path in odd_pictures(away):
+def test_odd_images(home, away):
+    for path in odd_images(away):
         accepted = paint(home, home / "labels.png", path.name)
         assert (accepted == "accepted") == (path.name not in ("float.tif", "below zero.tif"))
         paint(home, path.name, home / "exemplar.png")
-    assert paint(home, "long.png", "tall.png", out="thin.png") == "accepted" and Image.open("thin.png").size == (10_000, 3)
-    assert paint(home, "one.png", "one.png", out="dot.png") == "accepted" and Image.open("dot.png").size == (1, 1)
+    assert paint(home, "long.png", "tall.png",
+                 out="thin.png") == "accepted" and Image.open("thin.png").size == (10_000, 3)
+    assert paint(home, "one.png", "one.png",
+                 out="dot.png") == "accepted" and Image.open("dot.png").size == (1, 1)
 
 
 def test_a_jpeg_by_any_name_holds_no_labels(home, away):
     with Image.open(home / "labels.png") as im: im.save("labels.png", "JPEG"); im.save("more.png", "MPO")
-    assert paint(home, "labels.png", home / "exemplar.png") == "refused" and paint(home, "more.png", home / "exemplar.png") == "refused"
+    assert (paint(home, "labels.png", home / "exemplar.png") == "refused"
+            and paint(home, "more.png", home / "exemplar.png") == "refused")
 
 
 def test_outputs(home, away):
     for name in ("labels.png", "exemplar.png"): shutil.copy(home / name, name)
     Path("again.png").symlink_to("labels.png"); Path("circle.png").symlink_to("circle.png"); Path("way").symlink_to(home.parent / "outside"); os.mkfifo("pipe.png")
     before = tree(away)
-    for out in ("labels.png", "exemplar.png", "./labels.png", "again.png", "labels.png/x.png", "", ".", "x", "x.txt", "a" * 300 + ".png", "x\0.png", "circle.png/x.png"):
+    for out in (
+        "labels.png",
+        "exemplar.png",
+        "./labels.png",
+        "again.png",
+        "labels.png/x.png",
+        "",
+        ".",
+        "x",
+        "x.txt",
+        "a" * 300 + ".png",
+        "x\0.png",
+        "circle.png/x.png",
+    ):
         assert paint(home, "labels.png", "exemplar.png", out=out) == "refused", out
     assert tree(away) == before
     link = home.parent / "outside" / "precious.png"
-    for name in ("out.png", "out.png.tmp"): Path(name).symlink_to(link)               # neither name leads the bytes elsewhere
-    assert paint(home, "labels.png", "exemplar.png") == "accepted" and not Path("out.png").is_symlink() and link.read_bytes() == b"precious"
-    for out in ("-x.png", "ü 图.png", "line\nbreak.png", "\x1b[31m.png", "pipe.png"): paint(home, "labels.png", "exemplar.png", out=f"./{out}")
+    # neither name leads the bytes elsewhere
+    for name in ("out.png", "out.png.tmp"): Path(name).symlink_to(link)
+    assert (paint(home, "labels.png", "exemplar.png") == "accepted" and not Path("out.png").is_symlink()
+            and link.read_bytes() == b"precious")
+    for out in ("-x.png", "ü 图.png", "line\nbreak.png", "\x1b[31m.png", "pipe.png"):
+        paint(home, "labels.png", "exemplar.png", out=f"./{out}")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
@@ -368,7 +449,8 @@ def test_folders_where_nobody_may_write(home, away):
 
 
 def test_lists(home, away):
-    ask = ("rabit_eval", "--weights", home / "weights", "--device", "cpu", "--data", home / "mine", "--count", "1", "--exemplars")
+    ask = ("rabit_eval", "--checkpoint", home / "weights", "--device", "cpu", "--data", home / "mine",
+           "--count", "1", "--exemplars")
     for i, text in enumerate([*ODD_JSON, *ODD_LISTS]):
         path = away / ("x.json" if i < len(ODD_JSON) else "x.csv")
         path.write_text(text)
@@ -405,10 +487,35 @@ def test_configurations(home, away):
     for key in [*config, "more"]:
         for value in ODD_VALUES:
             found = in_weights(home, "config.json", json.dumps(config | {key: value}))
-            if key in ("builder", "classes", "size", "width", "block", "k", "topk", "position", "frame", "confidence", "more") and not isinstance(value, list): assert found == "refused", (key, value)
-    for key in config: in_weights(home, "config.json", json.dumps({k: v for k, v in config.items() if k != key}))
-    for text in [*ODD_JSON, *damaged(json.dumps(config).encode(), 40, random.Random(0))]: in_weights(home, "config.json", text)
-    for name in ("os.system", "rabit.model.load_whole", "rabit.cli.rabit_train", "rabit..x", "rabit.", ".", "rabit.model.\0", "rabit.../x", "a" * 5000):
+            if key in (
+                "builder",
+                "classes",
+                "size",
+                "width",
+                "block",
+                "k",
+                "topk",
+                "position",
+                "frame",
+                "confidence",
+                "more",
+            ) and not isinstance(value, list):
+                assert found == "refused", (key, value)
+    for key in config:
+        in_weights(home, "config.json", json.dumps({k: v for k, v in config.items() if k != key}))
+    for text in [*ODD_JSON, *damaged(json.dumps(config).encode(), 40, random.Random(0))]:
+        in_weights(home, "config.json", text)
+    for name in (
+        "os.system",
+        "rabit.networks.pretrained.load_strict",
+        "rabit.training.train_commands.rabit_train",
+        "rabit..x",
+        "rabit.",
+        ".",
+        "rabit.model.\0",
+        "rabit.../x",
+        "a" * 5000,
+    ):
         assert in_weights(home, "config.json", json.dumps(config | dict(builder=name))) == "refused"
 
 
@@ -433,41 +540,51 @@ def test_folders(home, away):
     shutil.copytree(home / "mine", "mine")
     for part in ("images", "labels"):
         Path("mine", part, "again").symlink_to("..")                                  # a loop of folders
-        for name in ("line\nbreak_1", "\x1b[31m_1", "-x_1", "ü 图_1", "a,b_1", "c.png_1", " d_1"): shutil.copy(home / "mine" / part / "w0_0.png", Path("mine", part, f"{name}.png"))
+        for name in ("line\nbreak_1", "\x1b[31m_1", "-x_1", "ü 图_1", "a,b_1", "c.png_1", " d_1"):
+            shutil.copy(home / "mine" / part / "w0_0.png", Path("mine", part, f"{name}.png"))
         no_files(Path("mine", part))
     assert attempt("rabit_doctor", "mine") == "accepted"
-    assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o", "pairs.json") == "refused"   # " d" would be read as "d"
+    # " d" would be read as "d"
+    assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o", "pairs.json") == "refused"
     for part in ("images", "labels"): Path("mine", part, " d_1.png").unlink()
-    assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o", "new/pairs.txt") == "refused" and not Path("new").exists()
+    assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o",
+                   "new/pairs.txt") == "refused" and not Path("new").exists()
     assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o", "pairs.json") == "accepted"
-    assert attempt("rabit_eval", "--weights", home / "weights", "--device", "cpu", "--data", "mine", "--count", "9", "--exemplars", "pairs.json") == "accepted"
+    assert attempt("rabit_eval", "--checkpoint", home / "weights", "--device", "cpu", "--data", "mine",
+                   "--count", "9", "--exemplars", "pairs.json") == "accepted"
     Path("mine", "images", "out.png").symlink_to("/etc/passwd"); shutil.copy(home / "labels.png", "mine/labels/out.png")
     for folder in ("mine", "bare", "images", "/dev/null", "mine/images/pipe.png", "", "\0", "a" * 300, "/proc/self/fd"):
         for line in (("rabit_doctor", folder), ("rabit_retrieve", folder, "--classes", "7")): attempt(*line)
 
 
 def test_archives(home, away):
-    "Tar archives: damaged, with names that climb out, with what is no picture inside, and what is no archive"
+    "Tar archives: damaged, with names that climb out, with what is no image inside, and what is no archive"
     def archive(*files):
         with tarfile.open("good.tar", "w") as tar:
             for name, path in files: tar.add(path, name)
         return Path("good.tar").read_bytes()
-    pictures, labels = sorted((home / "mine" / "images").iterdir()), sorted((home / "mine" / "labels").iterdir())
-    pairs = [(f"{p.stem}{end}", path) for p, l in zip(pictures, labels) for end, path in ((".png", p), (".labels.png", l))]
-    for name, content in NO_PICTURES.items(): Path(name).write_bytes(content)
+    images, labels = sorted((home / "mine" / "images").iterdir()), sorted(
+        (home / "mine" / "labels").iterdir()
+    )
+    pairs = [(f"{p.stem}{end}", path) for p, l in zip(images, labels) for end,
+             path in ((".png", p), (".labels.png", l))]
+    for name, content in NO_IMAGES.items(): Path(name).write_bytes(content)
     good = archive(*pairs)
-    hostile = [archive((f"../../{pairs[0][0]}", pairs[0][1]), ("/etc/" + pairs[1][0], pairs[1][1]))] + [archive(("a.png", name), pairs[1], ("a.labels.png", name)) for name in NO_PICTURES]
+    hostile = [archive((f"../../{pairs[0][0]}", pairs[0][1]),
+                       ("/etc/" + pairs[1][0], pairs[1][1]))] + [archive(("a.png", name), pairs[1],
+                                                                         ("a.labels.png", name))
+                                                                 for name in NO_IMAGES]
     Path("tars").mkdir()
     for data in [good, *hostile, *damaged(good, 40, random.Random(0)), b"", b"x" * 9999, good[:512] * 40]:
         Path("tars/x.tar").write_bytes(data)
         def read():
-            source = TarSource("tars", 7, (16, 16), augment=False)
-            return [source.sample(i) for i in range(len(source))]
+            dataset = TarDataset("tars", 7, (16, 16), augment=False)
+            return [dataset.sample(i) for i in range(len(dataset))]
         with clock(20): found = lawful(read, [])
         assert found or data is not good
     for path in no_files(away):
         Path("tars/x.tar").unlink(); Path("tars/x.tar").symlink_to(path)
-        with clock(20): assert lawful(lambda: TarSource("tars", 7, (16, 16)), []) is None
+        with clock(20): assert lawful(lambda: TarDataset("tars", 7, (16, 16)), []) is None
 
 
 def test_photographs_and_label_maps_side_by_side(home, away):
@@ -479,40 +596,49 @@ def test_photographs_and_label_maps_side_by_side(home, away):
 
 
 NOWHERE = "labels.png/x"  # below a file: nothing can be written there, so that no option leads to long work
-OPTIONS = dict(rabit_translate=["--size", "--palette", "--weights", "--device", "--exemplar-condition", "-o"], rabit_edit=["--size", "--palette", "--weights", "--device", "-o"],
-               rabit_eval=["--count", "--seed", "--data", "--split", "--exemplars", "--weights", "--device"], rabit_retrieve=["--classes", "--split", "--vgg", "-k"], rabit_doctor=["--classes", "--split"],
-               rabit_train=["--classes", "--size", "--lr", "--self-share", "--save-every", "--weight", "--model", "--system", "--preset", "--vgg", "--resume", "--start", "--condition", "--data", "--split", "--seed"],
-               rabit_frames=["--fps", "--steady", "--size", "--exemplar-condition", "-o"], rabit_export=["--onnx", "--size", "--weights"], rabit_demo=["--steps", "--count", "--device"],
-               rabit_compare=["--systems", "--ablations", "--seeds", "--steps", "--size", "--jobs"], rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"], rabit_speed=["--rounds", "--device"])
+OPTIONS = dict(rabit_translate=["--size", "--palette", "--checkpoint", "--device", "--exemplar-condition", "-o"], rabit_edit=["--size", "--palette", "--checkpoint", "--device", "-o"],
+               rabit_eval=["--count", "--seed", "--data", "--split", "--exemplars", "--checkpoint", "--device"], rabit_retrieve=["--classes", "--split", "--vgg", "-k"], rabit_doctor=["--classes", "--split"],
+               rabit_train=["--classes", "--size", "--lr", "--self-pair-prob", "--save-every", "--loss-weight", "--model", "--model", "--preset", "--vgg", "--resume", "--init-from", "--condition", "--data", "--split", "--seed"],
+               rabit_frames=["--fps", "--temporal-smoothing", "--size", "--exemplar-condition", "-o"], rabit_export=["--onnx", "--size", "--checkpoint"], rabit_demo=["--steps", "--count", "--device"],
+               rabit_compare=["--models", "--ablations", "--seeds", "--steps", "--size", "--jobs"], rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"], rabit_speed=["--rounds", "--device"])
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options(home, away, name):
     shutil.copy(home / "labels.png", "labels.png")
-    model_of = ("--weights", "nowhere")
+    model_of = ("--checkpoint", "nowhere")
     given = dict(rabit_translate=("labels.png", home / "exemplar.png", *model_of), rabit_edit=(home / "exemplar.png", "labels.png", "labels.png", *model_of), rabit_eval=("--data", "street", *model_of),
                  rabit_retrieve=(home / "mine", "-o", f"{NOWHERE}.json"), rabit_doctor=(home / "mine",), rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", NOWHERE),
                  rabit_frames=(home / "mine" / "labels", home / "exemplar.png", *model_of), rabit_export=model_of, rabit_demo=("--out", NOWHERE), rabit_compare=("--out", NOWHERE),
                  rabit_bench=("--json", f"{NOWHERE}.json"), rabit_speed=("--json", f"{NOWHERE}.json"))[name]
     for option in OPTIONS[name]:
-        for word in ODD_WORDS: attempt(name, *given, f"-o{word}" if option == "-o" else f"-k{word}" if option == "-k" else f"{option}={word}")
+        for word in ODD_WORDS:
+            attempt(name, *given, f"-o{word}" if option == "-o" else f"-k{word}" if option == "-k"
+                    else f"{option}={word}")
 
 
 def test_links_do_not_lead_outputs_elsewhere(home, away):
     shutil.copytree(home / "mine" / "labels", "maps/sub"); Path("out").mkdir(); Path("elsewhere").mkdir()
     Path("out/sub").symlink_to(Path("elsewhere").resolve())
-    assert attempt("rabit_translate", "maps", home / "exemplar.png", "-o", "out", "--weights", home / "weights", "--device", "cpu") == "accepted" and not list(Path("elsewhere").iterdir())
-    assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device", "cpu", "--out", "run") == "accepted"
+    assert attempt("rabit_translate", "maps", home / "exemplar.png", "-o", "out", "--checkpoint", home
+                   / "weights", "--device", "cpu") == "accepted" and not list(Path("elsewhere").iterdir())
+    assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device", "cpu",
+                   "--out", "run") == "accepted"
     shutil.rmtree("run/samples"); Path("run/samples").symlink_to(Path("elsewhere").resolve())
-    assert attempt("rabit_train", "--resume", "run", "--steps", "2", "--device", "cpu") == "refused" and not list(Path("elsewhere").iterdir())
+    assert attempt("rabit_train", "--resume", "run", "--steps", "2", "--device",
+                   "cpu") == "refused" and not list(Path("elsewhere").iterdir())
 
 
-def test_pictures_too_long_for_their_kind_of_file(home, away):
+def test_images_too_long_for_their_kind_of_file(home, away):
     for name, length in (("long.png", 17_000), ("longer.png", 66_000)): Image.new("L", (length, 2)).save(name)
-    assert [paint(home, "long.png", home / "exemplar.png", out=f"out.{kind}") for kind in ("png", "jpg", "webp")] == ["accepted", "accepted", "refused"]
-    assert [paint(home, "longer.png", home / "exemplar.png", out=f"out2.{kind}") for kind in ("jpg", "webp")] == ["refused", "refused"]
+    assert [paint(home, "long.png", home / "exemplar.png", out=f"out.{kind}")
+            for kind in ("png", "jpg", "webp")] == ["accepted", "accepted", "refused"]
+    assert [paint(home, "longer.png", home / "exemplar.png", out=f"out2.{kind}")
+            for kind in ("jpg", "webp")] == ["refused", "refused"]
     for kind in ("gif", "webp"):
-        with pytest.raises(RabitError, match="on a side"): frames.write_frames([Image.new("RGB", (66_000, 2))], f"film.{kind}")
-    assert sorted(p.name for p in away.glob("out*")) == ["out.jpg", "out.png"] and not list(away.glob("film*"))
+        with pytest.raises(RabitError, match="on a side"):
+            frames.write_frames([Image.new("RGB", (66_000, 2))], f"film.{kind}")
+    assert (sorted(p.name for p in away.glob("out*")) == ["out.jpg", "out.png"]
+            and not list(away.glob("film*")))
 
 
 def test_folders_inside_folders_without_end(home, away):
@@ -522,7 +648,12 @@ def test_folders_inside_folders_without_end(home, away):
         os.mkdir("d", dir_fd=here); inner = os.open("d", os.O_RDONLY, dir_fd=here); os.close(here); here = inner
     os.close(here)
     try:
-        for line in (("rabit_doctor", "mine"), ("rabit_retrieve", "mine", "--classes", "7"), ("rabit_translate", "mine/images", home / "exemplar.png", "--weights", home / "weights")): attempt(*line)
+        for line in (
+            ("rabit_doctor", "mine"),
+            ("rabit_retrieve", "mine", "--classes", "7"),
+            ("rabit_translate", "mine/images", home / "exemplar.png", "--checkpoint", home / "weights"),
+        ):
+            attempt(*line)
     finally: subprocess.run(["rm", "-rf", "mine"], check=True)
 
 
@@ -530,40 +661,47 @@ def test_an_environment_that_torchrun_did_not_make(home, away, monkeypatch):
     for settings in (dict(WORLD_SIZE="abc"), dict(WORLD_SIZE="2", LOCAL_RANK="x"), dict(WORLD_SIZE="2"), dict(WORLD_SIZE="-3"), dict(WORLD_SIZE="2", RANK="7", MASTER_ADDR="127.0.0.1", MASTER_PORT="x")):
         with monkeypatch.context() as m:
             for key, value in settings.items(): m.setenv(key, value)
-            assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device", "cpu", "--out", "run") == "refused", settings
+            assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device",
+                           "cpu", "--out", "run") == "refused", settings
 
 
 def test_names_that_no_alphabet_knows(home, away):
     "A name that is no text in any encoding is printed with escapes, not with a traceback"
     shutil.copy(home / "exemplar.png", b"\xff\xfe.png")
-    code = "import sys; from rabit.cli import rabit_translate; rabit_translate()"
-    line = [sys.executable, "-c", code, os.fsencode(home / "labels.png"), b"\xff\xfe.png", "--device", "cpu", "--weights", str(home / "weights"), "-o", b"\xfd.png"]
-    done = subprocess.run(line, capture_output=True, timeout=100, stdin=subprocess.DEVNULL, env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1", PYTHONIOENCODING="ascii"))
+    code = "import sys; from rabit.training.train_commands import rabit_translate; rabit_translate()"
+    line = [sys.executable, "-c", code, os.fsencode(home / "labels.png"), b"\xff\xfe.png", "--device", "cpu",
+            "--checkpoint", str(home / "weights"), "-o", b"\xfd.png"]
+    done = subprocess.run(line, capture_output=True, timeout=100, stdin=subprocess.DEVNULL, env=os.environ
+                          | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1", PYTHONIOENCODING="ascii"))
     assert done.returncode == 0 and done.stderr == b"" and b"\\udcfd.png" in done.stdout, done.stderr
 
 
 MEMORY = """
 import sys
 from pathlib import Path
-from rabit.cli import rabit_translate
+from rabit.tools.use_commands import rabit_translate
 def peak(): return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 before = peak()
 for labels, exemplar in zip(sys.argv[2::2], sys.argv[3::2]):
-    try: rabit_translate([labels, exemplar, "--device", "cpu", "--weights", sys.argv[1], "-o", "out.png"])
+    try: rabit_translate([labels, exemplar, "--device", "cpu", "--checkpoint", sys.argv[1], "-o", "out.png"])
     except SystemExit: pass
 print(peak() - before)
 """
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the memory of a process")
 def test_memory_is_bounded(home, away):
-    "Bombs cost nothing; the largest pictures and label maps that are accepted, a few times their own size; thin ones no more than others"
-    model.rabit(150, (32, 32), width=4, features=8).save_pretrained("many")          # at full size, a channel for each class would be gigabytes
-    for name in ("bomb.png", "large.png", "hollow.png"): Path(name).write_bytes(NO_PICTURES[name])
+    """Bombs cost nothing; the largest images and label maps that are accepted, a few times their own size;
+    thin ones no more than others"""
+    # at full size, a channel for each class would be gigabytes
+    model.rabit(150, (32, 32), width=4, features=8).save_pretrained("many")
+    for name in ("bomb.png", "large.png", "hollow.png"): Path(name).write_bytes(NO_IMAGES[name])
     for name, size in (("big.png", (3000, 3000)), ("thin.png", (500_000, 1))): Image.new("L", size).save(name)
-    pairs = [("bomb.png", "bomb.png"), ("large.png", "large.png"), ("hollow.png", "big.png"), ("big.png", "hollow.png"), ("big.png", "big.png"), ("thin.png", "thin.png")]
+    pairs = [("bomb.png", "bomb.png"), ("large.png", "large.png"), ("hollow.png", "big.png"),
+             ("big.png", "hollow.png"), ("big.png", "big.png"), ("thin.png", "thin.png")]
     done = subprocess.run([sys.executable, "-c", MEMORY, "many", *(n for pair in pairs for n in pair)], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
                           env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"))
-    assert done.returncode == 0 and "Traceback" not in done.stderr and "Warning" not in done.stderr, done.stderr
+    assert (done.returncode == 0 and "Traceback" not in done.stderr
+            and "Warning" not in done.stderr), done.stderr
     assert done.stderr.count("\n") == 4 and int(done.stdout.split()[-1]) < 1500, (done.stdout, done.stderr)
 
 
@@ -576,7 +714,8 @@ def test_translate_tensors(labels, exemplar, size):
     for condition in (labels, labels[0] if labels.ndim == 3 and len(labels) else labels, exemplar):
         found = lawful(lambda: translator.translate(condition, exemplar, size=size), [])
         assert found is None or found.size == tuple(condition.shape[:-3:-1])
-    for odd in (None, 7, b"x", [], Path("nowhere")): assert lawful(lambda: translator.translate(odd, exemplar), []) is None
+    for odd in (None, 7, b"x", [], Path("nowhere")):
+        assert lawful(lambda: translator.translate(odd, exemplar), []) is None
 
 
 @cache
@@ -599,7 +738,8 @@ def test_settings_of_a_run():
 @pytest.fixture
 def saved(home, away):
     "The last save of a run"
-    tiny = dict(size=(16, 16), steps=1, batch=1, model=dict(width=4, features=8, block=2), d_width=4, d_layers=1, vgg_width=1)
+    tiny = dict(size=(16, 16), steps=1, batch=1, model=dict(width=4, features=8, block=2), d_width=4,
+                d_layers=1, vgg_width=1)
     with clock(): train(TrainConfig(**tiny), "run", device="cpu", progress=False)
     return Path("run", STATE).read_bytes()
 
@@ -612,15 +752,19 @@ def resumed(data):
 def with_note(data, **changes):
     "A save that says something else of itself"
     Path("noted").write_bytes(data)
-    with safe_open("noted", "pt") as f: return save({k: f.get_tensor(k) for k in f.keys()}, f.metadata() | changes)
+    with safe_open("noted", "pt") as f:
+        return save({k: f.get_tensor(k) for k in f.keys()}, f.metadata() | changes)
 
 
 def test_damaged_saves_of_a_run(saved):
-    for data in [*odd_weights(saved), *damaged(saved, 40, random.Random(0))]: assert resumed(data) == "refused"
-    for note in (dict(done="x"), dict(checksum=""), dict(config="{"), dict(config="7"), dict(config='{"lr": "fast"}'), dict(config='{"speed": 1}')): assert resumed(with_note(saved, **note)) == "refused"
+    for data in [*odd_weights(saved), *damaged(saved, 40, random.Random(0))]:
+        assert resumed(data) == "refused"
+    for note in (dict(done="x"), dict(checksum=""), dict(config="{"), dict(config="7"), dict(config='{"lr": "fast"}'), dict(config='{"speed": 1}')):
+        assert resumed(with_note(saved, **note)) == "refused"
 
 
 def test_odd_settings_in_the_save_of_a_run(saved):
     with safe_open("run/" + STATE, "pt") as f: config = json.loads(f.metadata()["config"])
-    for text in [json.dumps(config | settings) for settings in odd_settings()][::7] + ODD_JSON: resumed(with_note(saved, config=text))
+    for text in [json.dumps(config | settings) for settings in odd_settings()][::7] + ODD_JSON:
+        resumed(with_note(saved, config=text))
     for done in ("-1", "9" * 30): assert resumed(with_note(saved, done=done)) == "refused"

@@ -3,21 +3,23 @@
 A matcher of a later notebook is held to them by one more line in `MATCHERS`."""
 import pytest
 import torch
-from rabit.baselines.cocosnet import DenseMatcher
-from rabit.baselines.dynast import DynamicMatcher
-from rabit.baselines.matebit import MaskedMatcher
-from rabit.baselines.patchmatch import PatchMatcher
-from rabit.core import RabitError, pixel_grid, seed_all, to_blocks, unit
-from rabit.match import Match, dense_match
-from rabit.ranking import bilevel_match
+from rabit.relatives.cocosnet import DenseMatcher
+from rabit.relatives.dynast import DynamicMatcher
+from rabit.relatives.masked_attention import MaskedMatcher
+from rabit.relatives.patchmatch import PatchMatcher
+from rabit.core.tensors.devices import seed_all
+from rabit.core.tensors.tensors import RabitError, pixel_grid, to_blocks, center_normalize
+from rabit.matching.match import Match, dense_match
+from rabit.matching.bilevel import bilevel_match
 
 
 def token_match(query, key, q=5, trust=1.):
     "Each query token with its own q best candidates; `trust` below 1 takes mass away."
-    scores = unit(query).flatten(2).transpose(1, 2) @ unit(key).flatten(2)
+    scores = center_normalize(query).flatten(2).transpose(1, 2) @ center_normalize(key).flatten(2)
     best = scores.topk(min(q, scores.shape[-1]), -1)
     weights = trust * (best.values / .05).softmax(-1)[:, :, None]
-    return Match(weights, best.indices, query.shape[-2:], key.shape[-2:], (1, 1), best.values[..., 0].view(-1, 1, *query.shape[-2:]))
+    return Match(weights, best.indices, query.shape[-2:], key.shape[-2:], (1, 1),
+                 best.values[..., 0].view(-1, 1, *query.shape[-2:]))
 
 
 def learned(make):
@@ -74,8 +76,8 @@ def test_rows_sum_to_at_most_one(match, query_size, key_size):
 @sizes
 def test_warping_a_constant_gives_the_mass(match, query_size, key_size):
     m = match(*features(query_size, key_size))
-    torch.testing.assert_close(m.warp(torch.ones(2, 1, *key_size)), m.mass())
-    torch.testing.assert_close(m.mass().flatten(1), m.dense().sum(-1))
+    torch.testing.assert_close(m.warp(torch.ones(2, 1, *key_size)), m.row_sum())
+    torch.testing.assert_close(m.row_sum().flatten(1), m.dense().sum(-1))
 
 
 @matchers
@@ -85,9 +87,10 @@ def test_all_answers_agree_with_the_matrix(match, query_size, key_size):
     v, u = features(key_size, query_size, c=3, seed=1)
     t = m.dense()
     torch.testing.assert_close(as_tokens(m.warp(v)), t @ as_tokens(v))
-    torch.testing.assert_close(m.reach().flatten(1), t.sum(1))
+    torch.testing.assert_close(m.column_sum().flatten(1), t.sum(1))
     arrived = t.sum(1)[..., None]
-    torch.testing.assert_close(as_tokens(m.back(u)), t.transpose(1, 2) @ as_tokens(u) / arrived.clamp_min(1e-6), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(as_tokens(m.inverse_warp(u)), t.transpose(1, 2) @ as_tokens(u)
+                               / arrived.clamp_min(1e-6), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(m.entropy().flatten(1), torch.special.entr(t).sum(-1), atol=1e-5, rtol=1e-4)
     best = as_tokens(m.argmax())
     assert torch.equal(best[..., 1] * key_size[1] + best[..., 0], t.argmax(-1).float())
@@ -97,8 +100,8 @@ def test_all_answers_agree_with_the_matrix(match, query_size, key_size):
 @sizes
 def test_nothing_is_lost_on_the_way_back(match, query_size, key_size):
     m = match(*features(query_size, key_size))
-    torch.testing.assert_close(m.reach().sum((1, 2, 3)), m.mass().sum((1, 2, 3)))
-    returned, reach = m.back(torch.full((2, 1, *query_size), 3.)), m.reach()
+    torch.testing.assert_close(m.column_sum().sum((1, 2, 3)), m.row_sum().sum((1, 2, 3)))
+    returned, reach = m.inverse_warp(torch.full((2, 1, *query_size), 3.)), m.column_sum()
     torch.testing.assert_close(returned[reach > 1e-5], torch.full_like(returned[reach > 1e-5], 3.))
     assert not returned[reach == 0].any()
 
@@ -111,7 +114,8 @@ def test_finer_maps_move_as_patches(match, query_size, key_size):
     u, = features((query_size[0] * 2, query_size[1] * 3), c=3, seed=2)
     for i, j in ((0, 0), (1, 1), (0, 2)):
         torch.testing.assert_close(m.warp(v)[..., i::2, j::3], m.warp(v[..., i::2, j::3].contiguous()))
-        torch.testing.assert_close(m.back(u)[..., i::2, j::3], m.back(u[..., i::2, j::3].contiguous()))
+        torch.testing.assert_close(m.inverse_warp(u)[..., i::2, j::3],
+                                   m.inverse_warp(u[..., i::2, j::3].contiguous()))
 
 
 @matchers
@@ -120,7 +124,7 @@ def test_hard_keeps_the_best(match, query_size, key_size):
     m = match(*features(query_size, key_size))
     hard, size = m.hard(), (key_size[0] * 2, key_size[1] * 3)
     assert set(hard.weights.unique().tolist()) <= {0., 1.}
-    torch.testing.assert_close(hard.mass(), torch.ones(2, 1, *query_size))
+    torch.testing.assert_close(hard.row_sum(), torch.ones(2, 1, *query_size))
     assert torch.equal(hard.dense().argmax(-1), m.dense().argmax(-1))
     assert torch.equal(m.argmax(size), hard.warp(pixel_grid(size).expand(2, -1, -1, -1)))
 
@@ -129,9 +133,10 @@ def test_hard_keeps_the_best(match, query_size, key_size):
 @sizes
 def test_confidence_is_a_share(match, query_size, key_size):
     m = match(*features(query_size, key_size))
-    assert m.confidence().shape == (2, 1, *query_size) and 0 <= m.confidence().min() and m.confidence().max() <= 1
+    assert (m.confidence().shape == (2, 1, *query_size) and 0 <= m.confidence().min()
+            and m.confidence().max() <= 1)
     bare = Match(m.weights, m.index, m.query_size, m.key_size, m.block)
-    assert torch.equal(bare.confidence(), m.mass())
+    assert torch.equal(bare.confidence(), m.row_sum())
 
 
 @matchers
@@ -141,29 +146,34 @@ def test_a_copy_is_matched_back_exactly(match, size):
     v, = features(size, c=3, seed=1)
     m = match(key, key)
     assert torch.equal(m.hard().warp(v), v)
-    if m.peak is not None: torch.testing.assert_close(m.peak, torch.ones(2, 1, *size))
-    else: assert m.mass().min() > .99                                                             # methods that keep no peak: nothing was cut
-    assert torch.equal(m.reach().min(1).values > 0, torch.ones(2, *size, dtype=torch.bool))
+    if m.max_similarity is not None: torch.testing.assert_close(m.max_similarity, torch.ones(2, 1, *size))
+    else: assert m.row_sum().min() > .99
+# methods that keep no peak: nothing was cut
+    assert torch.equal(m.column_sum().min(1).values > 0, torch.ones(2, *size, dtype=torch.bool))
 
 
 @pytest.mark.parametrize("name, every", [("cocosnet", True), ("matebit", True), ("matebit, cut", True), ("dense", True), ("dense cold", True), ("per token", True), ("per token, one", True), ("block of everything", True),
                                          ("blocks of 1, keep 3", True), ("blocks of 2, keep 1", False), ("blocks of 2, keep 3", False), ("blocks of 4, keep 2", False)])
 @pytest.mark.parametrize("size", [(8, 8), (4, 12)], ids=str)
 def test_a_permuted_copy_is_matched_back_exactly(name, every, size):
-    "Any permutation where all tokens are seen; for blocks, blocks change places and tokens change places inside them."
+    """Any permutation where all tokens are seen; for blocks, blocks change places and tokens change places
+    inside them."""
     (key,), (v,) = features(size), features(size, c=3, seed=1)
-    g, n, s = torch.Generator().manual_seed(2), size[0] * size[1], 4
+    g = torch.Generator().manual_seed(2)
+    n = size[0] * size[1]
+    s = 4
     order = torch.randperm(n, generator=g)
     if not every:
         s = 4 if "4" in name else 2
-        token = to_blocks(torch.arange(float(n)).view(1, 1, *size), (s, s))[0, ..., 0].long()      # (g, p) tokens of blocks
+        # (g, p) tokens of blocks
+        token = to_blocks(torch.arange(float(n)).view(1, 1, *size), (s, s))[0, ..., 0].long()
         moved = token[torch.randperm(len(token), generator=g)]
         moved = moved.gather(1, torch.rand(moved.shape, generator=g).argsort(1))
         order[token.flatten()] = moved.flatten()
     mix = lambda x: x.flatten(2)[..., order].view_as(x)
     m = MATCHERS[name](mix(key), key)
     assert torch.equal(m.hard().warp(v), mix(v))
-    assert torch.equal(m.hard().back(mix(v)), v)
+    assert torch.equal(m.hard().inverse_warp(mix(v)), v)
 
 
 @matchers
@@ -172,11 +182,13 @@ def test_gradients_reach_query_and_exemplar(match, query_size, key_size):
     query, key = (x.requires_grad_() for x in features(query_size, key_size))
     v, u = features(key_size, query_size, c=3, seed=1)
     m = match(query, key)
-    if m.weights.shape[-1] == 1: loss = m.confidence().square().sum()                             # one candidate has no choice, but a peak
-    else: loss = m.warp(v).square().sum() + m.back(u).square().sum() + m.confidence().sum()
+    # one candidate has no choice, but a peak
+    if m.weights.shape[-1] == 1: loss = m.confidence().square().sum()
+    else: loss = m.warp(v).square().sum() + m.inverse_warp(u).square().sum() + m.confidence().sum()
     loss.backward()
     for grad in (query.grad, key.grad): assert grad.isfinite().all() and grad.abs().sum((1, 2, 3)).min() > 0
-    assert (query.grad.abs().sum(1) > 0).all()                                                   # every query token, padded grids included
+    # every query token, padded grids included
+    assert (query.grad.abs().sum(1) > 0).all()
 
 
 @pytest.mark.parametrize("name", ["blocks of 2, keep 3", "blocks of 3, soft"])
@@ -186,7 +198,8 @@ def test_gradients_reach_the_ranking(name):
     key.requires_grad_()
     m = MATCHERS[name](query, key)
     m.warp(features((6, 6), b=1, c=3, seed=1)[0]).square().sum().backward()
-    first = m.index[0, 0]                                                                         # tokens that the first query block sees
+    # tokens that the first query block sees
+    first = m.index[0, 0]
     unseen = torch.ones(36, dtype=torch.bool).scatter(0, m.index.flatten(), False)
     assert len(first.unique()) < 36
     if unseen.any(): assert (key.grad.abs().sum(1).flatten()[unseen] > 0).all()
@@ -212,15 +225,25 @@ def test_what_does_not_fit_is_refused(match):
     query, key = features((4, 4), (6, 6))
     m = match(query, key)
     for call, size in ((m.warp, (9, 12)), (m.warp, (3, 3)), (m.back, (6, 8)), (m.argmax, (8, 12))):
-        with pytest.raises(RabitError, match=str(size[0])): call(size if call == m.argmax else torch.zeros(2, 1, *size))
+        with pytest.raises(RabitError, match=str(size[0])):
+            call(size if call == m.argmax else torch.zeros(2, 1, *size))
 
 
 @pytest.mark.parametrize("name", ["dense", "blocks of 2, keep 3"])
 def test_features_that_cannot_be_compared_are_refused(name):
     query, key = features((4, 4), (6, 6))
-    for q, k in ((query, key[:, 1:]), (query[:1], key), (query[0], key), (query / 0, key), (query, key * torch.nan), (query[..., :0], key)):
-        with pytest.raises(RabitError): MATCHERS[name](q, k)
+    for q, k in (
+        (query, key[:, 1:]),
+        (query[:1], key),
+        (query[0], key),
+        (query / 0, key),
+        (query, key * torch.nan),
+        (query[..., :0], key),
+    ):
+        with pytest.raises(RabitError):
+            MATCHERS[name](q, k)
 
 
 def test_weights_of_another_shape_are_refused():
-    with pytest.raises(RabitError, match=r"\(b, 9, 6, q\) is needed"): Match(torch.ones(1, 6, 9, 4), None, (5, 7), (2, 2), (2, 3))
+    with pytest.raises(RabitError, match=r"\(b, 9, 6, q\) is needed"):
+        Match(torch.ones(1, 6, 9, 4), None, (5, 7), (2, 2), (2, 3))

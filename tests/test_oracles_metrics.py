@@ -3,34 +3,39 @@ import numpy as np
 import pytest
 import torch
 
-from rabit.metrics import auc, frechet_distance, l1, psnr, sliced_wasserstein, ssim
+from rabit.training.evaluate import auc
+from rabit.training.metrics import frechet_distance, l1, psnr, sliced_wasserstein, ssim
 
 
-def pictures(seed=0, b=3, h=40, w=52):
-    "Smooth random pictures in [-1, 1] and noisy copies."
+def images(seed=0, b=3, h=40, w=52):
+    "Smooth random images in [-1, 1] and noisy copies."
     g = torch.Generator().manual_seed(seed)
-    x = torch.nn.functional.interpolate(torch.rand(b, 3, 6, 7, generator=g), size=(h, w), mode="bicubic").clamp(0, 1) * 2 - 1
+    x = torch.nn.functional.interpolate(torch.rand(b, 3, 6, 7, generator=g), size=(h, w),
+                                        mode="bicubic").clamp(0, 1) * 2 - 1
     return (x + .2 * torch.randn(x.shape, generator=g)).clamp(-1, 1), x
 
 
 def test_ssim_is_torchmetrics_away_from_the_border():
     functional = pytest.importorskip("torchmetrics.functional.image", exc_type=ImportError)
-    y, x = pictures()
-    full = functional.structural_similarity_index_measure(y, x, sigma=1.5, data_range=2., return_full_image=True)[1]
-    torch.testing.assert_close(ssim(y, x), full[..., 5:-5, 5:-5].mean((1, 2, 3)), atol=1e-5, rtol=0)   # theirs mirrors the border and counts it
+    y, x = images()
+    full = functional.structural_similarity_index_measure(y, x, sigma=1.5, data_range=2.,
+                                                          return_full_image=True)[1]
+    # theirs mirrors the border and counts it
+    torch.testing.assert_close(ssim(y, x), full[..., 5:-5, 5:-5].mean((1, 2, 3)), atol=1e-5, rtol=0)
 
 
 def test_ssim_and_psnr_are_scikit_images():
     skimage = pytest.importorskip("skimage.metrics")
-    y, x = pictures(1)
+    y, x = images(1)
     for i in range(len(x)):
         a, b = (z[i].permute(1, 2, 0).double().numpy() for z in (y, x))
-        theirs = skimage.structural_similarity(a, b, data_range=2, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+        theirs = skimage.structural_similarity(a, b, data_range=2, channel_axis=-1, gaussian_weights=True,
+                                               sigma=1.5, use_sample_covariance=False)
         assert abs(float(ssim(y, x)[i]) - theirs) < 1e-4
         assert abs(float(psnr(y, x)[i]) - skimage.peak_signal_noise_ratio(b, a, data_range=2)) < 1e-3
 
 
-@pytest.mark.parametrize("n", [20, 200])  # fewer and more pictures than features
+@pytest.mark.parametrize("n", [20, 200])  # fewer and more images than features
 def test_frechet_distance_is_that_of_the_matrix_root(n):
     linalg = pytest.importorskip("scipy.linalg")
     g = np.random.default_rng(n)
@@ -42,7 +47,8 @@ def test_frechet_distance_is_that_of_the_matrix_root(n):
 
 def test_sliced_wasserstein_pairs_like_an_optimal_transport_solver():
     ot = pytest.importorskip("ot")
-    x = torch.randn(4, 1, 7, 7, generator=torch.Generator().manual_seed(0))   # a patch is a picture: nothing is cut or split
+    # a patch is an image: nothing is cut or split
+    x = torch.randn(4, 1, 7, 7, generator=torch.Generator().manual_seed(0))
     y = 2 * x.flip(0).roll(1, -1) + .5
     g = torch.Generator().manual_seed(0)
     torch.randint(1, (4, 1, 1), generator=g), torch.randint(1, (4, 1, 1), generator=g)
@@ -60,5 +66,5 @@ def test_auc_counts_pairs():
 
 
 def test_l1_is_numpys():
-    y, x = pictures(2)
+    y, x = images(2)
     assert np.allclose(l1(y, x).numpy(), np.abs(y.numpy() - x.numpy()).mean((1, 2, 3)), atol=1e-6)

@@ -1,14 +1,16 @@
-"""The easel of notebook 17 without a browser: events are sent to what it registered on the canvas; with ipycanvas where it is installed, else on a stand-in."""
+"""The easel of notebook 17 without a browser: events are sent to what it registered on the canvas; with
+ipycanvas where it is installed, else on a stand-in."""
 import builtins, sys
 from types import ModuleType
 
 import ipywidgets, numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.core import RabitError, to_pil
-from rabit.model import Translator
-from rabit.paint import Easel, Editor, brush, easel_size, erase_region, fill, move_region, paint
-from rabit.scenes import STREET_CLASSES, street_pairs
+from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.networks.translate import Translator
+from rabit.tools.canvas import CanvasEditor, Editor, canvas_size, paint
+from rabit.tools.edit import brush, erase_region, fill, move_region
+from rabit.matching.street import STREET_CLASSES, street_pairs
 
 ZOOM = 3
 
@@ -17,10 +19,14 @@ class StandIn(ipywidgets.DOMWidget):
     "A canvas that remembers what was drawn on it and who listens"
     def __init__(self, width, height):
         super().__init__()
-        self.given, self.drawn, self.listeners = (width, height), [], {}
+        self.given = (width, height)
+        self.drawn = []
+        self.listeners = {}
     def __getattr__(self, name):
-        if name.startswith("on_") and name != "on_trait_change": return lambda callback: self.listeners.__setitem__(name[3:], callback)
-        if name in ("clear", "fill_rect", "fill_text", "stroke_line", "put_image_data"): return lambda *args: self.drawn.append((name, args))
+        if name.startswith("on_") and name != "on_trait_change":
+            return lambda callback: self.listeners.__setitem__(name[3:], callback)
+        if name in ("clear", "fill_rect", "fill_text", "stroke_line", "put_image_data"):
+            return lambda *args: self.drawn.append((name, args))
         raise AttributeError(name)
     def send_event(self, name, *args): self.listeners[name](*args)
 
@@ -29,25 +35,25 @@ class Black:
     "In the translator's place: paints what changed black, and counts"
     config = dict(classes=7)
     def __init__(self): self.calls = 0
-    def edit(self, picture, labels, edited, size=None, keep=True):
+    def edit(self, image, labels, edited, size=None, keep=True):
         self.calls += 1
         same = ((labels == edited) & keep).numpy()[..., None]
-        return Image.fromarray(np.where(same, np.asarray(to_pil(picture)), np.uint8(0)))
+        return Image.fromarray(np.where(same, np.asarray(to_pil(image)), np.uint8(0)))
 
 
 @pytest.fixture
 def street():
     record = street_pairs([24], seed=1, size=(64, 64))
-    return record["picture"], record["labels"][0]
+    return record["image"], record["labels"][0]
 
 
 @pytest.fixture
 def easel(street):
-    canvas = StandIn(*easel_size((64, 64), ZOOM, 7))
-    return Easel(Editor(Black(), *street), canvas, ZOOM, STREET_CLASSES, [].append)
+    canvas = StandIn(*canvas_size((64, 64), ZOOM, 7))
+    return CanvasEditor(Editor(Black(), *street), canvas, ZOOM, STREET_CLASSES, [].append)
 
 
-def at(x, y, picture=False): return (x + .5 + 64 * picture) * ZOOM, (y + .5) * ZOOM
+def at(x, y, image=False): return (x + .5 + 64 * image) * ZOOM, (y + .5) * ZOOM
 
 
 def drag(canvas, points):
@@ -65,29 +71,31 @@ def choose(easel, label):
     easel.canvas.send_event("mouse_up", x + 3, y + 3)
 
 
-def test_map_picture_and_palette_are_drawn(easel, street):
-    shown, picture = last(easel.canvas)
-    assert shown.shape == picture.shape == (192, 192, 3) and shown.dtype == np.uint8
-    assert (picture[::ZOOM, ::ZOOM] == np.asarray(to_pil(street[0]))).all() and len(np.unique(shown.reshape(-1, 3), axis=0)) == len(street[1].unique())
+def test_map_image_and_palette_are_drawn(easel, street):
+    shown, image = last(easel.canvas)
+    assert shown.shape == image.shape == (192, 192, 3) and shown.dtype == np.uint8
+    assert (image[::ZOOM, ::ZOOM]
+            == np.asarray(to_pil(street[0]))).all() and len(np.unique(shown.reshape(-1, 3),
+                                                                      axis=0)) == len(street[1].unique())
     names = [args[0] for name, args in easel.canvas.drawn if name == "fill_text"]
     assert [n.removeprefix("▸ ") for n in names] == list(STREET_CLASSES) and names[0].startswith("▸")
 
 
 @pytest.mark.parametrize("size, zoom, classes", [((64, 64), 3, 7), ((10, 10), 1, 7), ((40, 200), 2, 150)])
 def test_every_class_has_its_place_on_the_canvas(size, zoom, classes):
-    width, height = easel_size(size, zoom, classes)
+    width, height = canvas_size(size, zoom, classes)
     editor = Editor(Black(), torch.zeros(1, 3, *size), torch.zeros(size, dtype=torch.int64))
-    easel = Easel(editor, StandIn(width, height), zoom, range(classes))
+    easel = CanvasEditor(editor, StandIn(width, height), zoom, range(classes))
     places = [easel.swatch(label) for label in range(classes)]
     assert len(set(places)) == classes and all(size[0] * zoom <= y < height for _, y in places)
     choose(easel, classes - 1)
     assert editor.label == classes - 1 and editor.translator.calls == 0
 
 
-@pytest.mark.parametrize("picture", [False, True])
-def test_a_stroke_on_map_or_picture_paints_once(easel, street, picture):
+@pytest.mark.parametrize("image", [False, True])
+def test_a_stroke_on_map_or_image_paints_once(easel, street, image):
     choose(easel, 5)
-    drag(easel.canvas, [at(x, 5, picture) for x in (10, 14, 20, 31)])
+    drag(easel.canvas, [at(x, 5, image) for x in (10, 14, 20, 31)])
     expected = brush(street[1], [(10, 5), (31, 5)], 3, 5)
     assert torch.equal(easel.editor.labels, expected) and easel.editor.translator.calls == 1
     painted = last(easel.canvas)[1][::ZOOM, ::ZOOM]
@@ -105,9 +113,9 @@ def test_a_stroke_ends_where_the_mouse_leaves(easel, street):
     assert torch.equal(easel.editor.labels, now) and easel.editor.translator.calls == 1
 
 
-def test_a_stroke_does_not_jump_from_the_map_into_the_picture(easel, street):
+def test_a_stroke_does_not_jump_from_the_map_into_the_image(easel, street):
     choose(easel, 5)
-    drag(easel.canvas, [at(60, 5), at(62, 5), at(1, 5, picture=True)])
+    drag(easel.canvas, [at(60, 5), at(62, 5), at(1, 5, image=True)])
     assert torch.equal(easel.editor.labels, brush(street[1], [(60, 5), (62, 5)], 3, 5))
 
 
@@ -126,24 +134,24 @@ def test_a_press_at_the_very_edge_is_inside(easel):
     easel.editor.tool = "fill"
     for x, y in ((-2, 0), (0, -1), (6 * 64 - .01, 64 * ZOOM - .01), (64 * ZOOM - .01, 1)):
         drag(easel.canvas, [(x, y)])
-        assert easel.editor.trail == []
+        assert easel.editor.stroke == []
 
 
 def test_errors_are_told_and_the_easel_lives_on(street):
     told = []
-    easel = Easel(Editor(Black(), *street), StandIn(1, 1), ZOOM, STREET_CLASSES, told.append)
+    easel = CanvasEditor(Editor(Black(), *street), StandIn(1, 1), ZOOM, STREET_CLASSES, told.append)
     easel.editor.tool = "move"
     drag(easel.canvas, [at(36, 47), at(200, 47)])
     assert "(164, 0)" in told[-1] or "nothing is left" in told[-1] or easel.editor.translator.calls == 1
     easel.editor.tool = "rub"
     drag(easel.canvas, [at(5, 5)])
-    assert "'rub'" in told[-1] and easel.editor.trail == []
+    assert "'rub'" in told[-1] and easel.editor.stroke == []
     easel.editor.tool, easel.editor.label = "brush", 5
     drag(easel.canvas, [at(5, 5)])
     assert told[-1] == "" and easel.editor.translator.calls >= 1
 
 
-def test_a_browser_that_connects_later_sees_the_picture(easel):
+def test_a_browser_that_connects_later_sees_the_image(easel):
     easel.canvas.drawn.clear()
     easel.canvas.send_event("client_ready")
     assert len(last(easel.canvas)) == 2
@@ -172,7 +180,8 @@ def test_paint_has_knobs_and_buttons_that_work(stand_in, street, tmp_path):
     filled = fill(street[1], (9, 1), 1)
     assert torch.equal(editor.labels, filled)
     press["undo"]()
-    assert torch.equal(editor.labels, street[1]) and (last(canvas)[1][::6, ::6] == np.asarray(to_pil(street[0]))).all()
+    assert torch.equal(editor.labels, street[1]) and (last(canvas)[1][::6, ::6]
+                                                      == np.asarray(to_pil(street[0]))).all()
     press["undo"]()
     assert "nothing to undo" in message.value
     press["redo"]()
@@ -192,7 +201,7 @@ def test_paint_repaints_with_the_shipped_weights(stand_in, street):
     canvas.send_event("mouse_down", (car[0] + .5) * 6, (car[1] + .5) * 6)
     canvas.send_event("mouse_up", (car[0] + .5) * 6, (car[1] + .5) * 6)
     same = (editor.labels == street[1]).numpy()
-    before, after = np.asarray(to_pil(street[0])), np.asarray(editor.picture)
+    before, after = np.asarray(to_pil(street[0])), np.asarray(editor.image)
     assert not same.all() and (after[same] == before[same]).all() and (after[~same] != before[~same]).any()
 
 
@@ -213,11 +222,13 @@ def test_with_ipycanvas_itself(street):
     def event(name, x, y): canvas._handle_frontend_event(canvas, {"event": name, "x": x, "y": y}, [])
     editor.label = 5
     for name, x in (("mouse_down", 60), ("mouse_move", 90), ("mouse_up", 90)): event(name, x, 33)
-    assert torch.equal(editor.labels, brush(street[1], [(9.5, 5), (14.5, 5)], 3, 5)) and editor.translator.calls == 1
+    assert torch.equal(editor.labels, brush(street[1], [(9.5, 5), (14.5, 5)], 3,
+                                            5)) and editor.translator.calls == 1
 
 
 def test_the_map_alone_takes_no_time_worth_mentioning_on_a_photograph():
-    "Half a megapixel with a ragged region: rounds and memory stay small (a pixel-by-pixel flood or all distances at once would not)"
+    """Half a megapixel with a ragged region: rounds and memory stay small (a pixel-by-pixel flood or all
+    distances at once would not)"""
     labels = (torch.rand(600, 800, generator=torch.Generator().manual_seed(0)) < .3).long()
     labels[100:400, 100:500] = 2
     out = erase_region(labels, (300, 300))

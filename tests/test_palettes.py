@@ -1,13 +1,16 @@
-"""Coloured label maps: what is recognised comes back as it was, and what could be read in two ways is never guessed."""
+"""Colored label maps: what is recognised comes back as it was, and what could be read in two ways is never
+guessed."""
 import json, subprocess, sys
 
 import numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.core import RabitError, to_pil
-from rabit.data import BLENDED, PALETTES, FolderSource, inspect_folder, read_labels, read_palette, voc_color
-from rabit.scenes import street_pairs
-from rabit.show import PALETTE, color_labels
+from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.inputs.palettes.datasets import FolderDataset
+from rabit.inputs.palettes.inspect import inspect_folder
+from rabit.inputs.palettes import MAX_BLENDED_FRACTION, PALETTES, read_labels, read_palette, voc_color
+from rabit.matching.street import street_pairs
+from rabit.core.tensors.colors import PALETTE, color_labels
 
 
 def write(path, rows):
@@ -21,29 +24,34 @@ def refused(f, *args, **kwargs):
 
 
 def paint(ids, palette):
-    "A map in a palette's colours: of several colours for an id the first."
+    "A map in a palette's colors: of several colors for an id the first."
     of = {i: c for c, i in reversed(palette.items())}
     return [[of[i] for i in row] for row in ids]
 
 
 @pytest.mark.parametrize("name", PALETTES)
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_all_colours_of_a_palette_come_back_as_ids(tmp_path, name, mode):
+def test_all_colors_of_a_palette_come_back_as_ids(tmp_path, name, mode):
     known = PALETTES[name]
     Image.fromarray(np.array([list(known)], np.uint8)).convert(mode).save(tmp_path / "a.png")
-    for found in (read_labels(tmp_path / "a.png"), read_labels(tmp_path / "a.png", palette=name), read_labels(Image.open(tmp_path / "a.png"))):
+    for found in (
+        read_labels(tmp_path / "a.png"),
+        read_labels(tmp_path / "a.png", palette=name),
+        read_labels(Image.open(tmp_path / "a.png")),
+    ):
         assert found.dtype == torch.int64 and found.tolist() == [[list(known.values())]]
 
 
 def test_own_drawings_round_trip(tmp_path):
-    labels = torch.cat([street_pairs([3], size=(40, 48))["labels"][0], torch.arange(24).repeat(2)[None], torch.full((1, 48), 255)])
+    labels = torch.cat([street_pairs([3], size=(40, 48))["labels"][0], torch.arange(24).repeat(2)[None],
+                        torch.full((1, 48), 255)])
     to_pil(color_labels(labels)).save(tmp_path / "drawn.png")
     assert torch.equal(read_labels(tmp_path / "drawn.png", 24)[0], labels)
     assert len(PALETTE) == 24 and "repeat after 24" in refused(read_labels, tmp_path / "drawn.png", 25)
     assert "repeat after 24" in refused(read_labels, tmp_path / "drawn.png", 25, "rabit")
 
 
-def test_voc_colours_are_256_and_differ():
+def test_voc_colors_are_256_and_differ():
     assert len({voc_color(i) for i in range(256)}) == 256 and max(max(voc_color(i)) for i in range(256)) < 256
     for i in range(256):                                                       # the formula read backwards
         r, g, b = voc_color(i)
@@ -53,8 +61,10 @@ def test_voc_colours_are_256_and_differ():
 def test_what_two_palettes_read_differently_is_asked_about(tmp_path):
     path = write(tmp_path / "a.png", [[(128, 64, 128), (0, 0, 0), (0, 0, 0)]])   # road and void: ids 0 or 3
     said = refused(read_labels, path)
-    assert "cityscapes and camvid" in said and "#000000 (2 px), #804080 (1 px)" in said and "--palette" in said and str(path) in said
-    assert read_labels(path, palette="cityscapes").tolist() == [[[0, 255, 255]]] and read_labels(path, palette="camvid").tolist() == [[[3, 255, 255]]]
+    assert ("cityscapes and camvid" in said and "#000000 (2 px), #804080 (1 px)" in said
+            and "--palette" in said and str(path) in said)
+    assert (read_labels(path, palette="cityscapes").tolist() == [[[0, 255, 255]]]
+            and read_labels(path, palette="camvid").tolist() == [[[3, 255, 255]]])
 
 
 def test_what_two_palettes_read_alike_is_read(tmp_path, monkeypatch):
@@ -62,37 +72,41 @@ def test_what_two_palettes_read_alike_is_read(tmp_path, monkeypatch):
     assert read_labels(write(tmp_path / "a.png", [[(244, 35, 232), (0, 0, 142)]])).tolist() == [[[1, 13]]]
 
 
-def test_photographs_are_refused_with_eight_colours_and_the_rest_counted(tmp_path):
+def test_photographs_are_refused_with_eight_colors_and_the_rest_counted(tmp_path):
     rgb = np.random.default_rng(0).integers(0, 256, (50, 50, 3))
     said = refused(read_labels, write(tmp_path / "a.png", rgb))
     assert said.count(" px)") == 8 and "more, fit no known palette" in said and len(said) < 700
 
 
-def test_foreign_pixels_are_told_with_their_share_and_the_nearest_colour(tmp_path):
+def test_foreign_pixels_are_told_with_their_share_and_the_nearest_color(tmp_path):
     rows = np.array(paint([[0, 1, 2, 13] * 5] * 5, PALETTES["cityscapes"]))
     rows[2, 2] = (71, 70, 70)
     said = refused(read_labels, write(tmp_path / "a.png", rows))
-    assert "nearest is cityscapes, which lacks those of 1.0% of the pixels: #474646 (1 px, nearest #464646)" in said
+    assert (
+        "nearest is cityscapes, which lacks those of 1.0% of the pixels: #474646 (1 px, nearest #464646)"
+        in said
+    )
 
 
 def test_blended_borders_need_a_palette_that_is_given(tmp_path):
-    truth = torch.zeros(60, 60, dtype=torch.long); truth[20:40, 30:] = 1; truth[40:] = 2
-    palette = [(255, 0, 0), (0, 0, 255), (0, 255, 0), (128, 0, 128)]             # the fourth is the blend of the first two
-    big = np.kron(np.array(palette, np.uint8)[truth.numpy()], np.ones((3, 3, 1), np.uint8))[1:, 1:]
+    ground_truth = torch.zeros(60, 60, dtype=torch.long); ground_truth[20:40, 30:] = 1; ground_truth[40:] = 2
+    # the fourth is the blend of the first two
+    palette = [(255, 0, 0), (0, 0, 255), (0, 255, 0), (128, 0, 128)]
+    big = np.kron(np.array(palette, np.uint8)[ground_truth.numpy()], np.ones((3, 3, 1), np.uint8))[1:, 1:]
     Image.fromarray(big).resize((60, 60), Image.Resampling.BOX, (0, 0, 179, 179)).save(tmp_path / "a.png")
     assert "no known palette" in refused(read_labels, tmp_path / "a.png")
     found = read_labels(tmp_path / "a.png", palette=palette)[0]
-    assert set(found.unique().tolist()) <= {0, 1, 2, 3} and (found != truth).float().mean() < .04
+    assert set(found.unique().tolist()) <= {0, 1, 2, 3} and (found != ground_truth).float().mean() < .04
     three = read_labels(tmp_path / "a.png", palette=palette[:3])[0]
-    assert set(three.unique().tolist()) == {0, 1, 2} and (three != truth).float().mean() < .03
+    assert set(three.unique().tolist()) == {0, 1, 2} and (three != ground_truth).float().mean() < .03
 
 
 @pytest.mark.parametrize("size, said", [((6, 6), "2.8%"), ((20, 20), "30.9%")])
-def test_a_patch_of_a_foreign_colour_is_no_border(tmp_path, size, said):
+def test_a_patch_of_a_foreign_color_is_no_border(tmp_path, size, said):
     rows = np.zeros((36, 36, 3), np.uint8); rows[..., 0] = 255
     rows[5:5 + size[0], 5:5 + size[1]] = (9, 9, 9)
     message = refused(read_labels, write(tmp_path / "a.png", rows), palette=[(255, 0, 0), (0, 0, 255)])
-    assert said in message and "#090909" in message and f"{BLENDED:.0%}" in message
+    assert said in message and "#090909" in message and f"{MAX_BLENDED_FRACTION:.0%}" in message
 
 
 def test_grey_maps_keep_their_numbers_whatever_the_palette_and_indexed_ones_unless_a_palette_is_given(tmp_path):
@@ -100,29 +114,33 @@ def test_grey_maps_keep_their_numbers_whatever_the_palette_and_indexed_ones_unle
     ids.save(tmp_path / "grey.png")
     ids.putpalette([c for i in range(256) for c in voc_color(255 - i)])
     ids.save(tmp_path / "indexed.png")
-    for palette in (None, "voc", [(1, 2, 3)]): assert read_labels(tmp_path / "grey.png", palette=palette).tolist() == [[[0, 5, 255]]]
+    for palette in (None, "voc", [(1, 2, 3)]):
+        assert read_labels(tmp_path / "grey.png", palette=palette).tolist() == [[[0, 5, 255]]]
     assert read_labels(tmp_path / "indexed.png").tolist() == [[[0, 5, 255]]]
-    for palette in ("voc", [(1, 2, 3)]): assert "the palette lacks" in refused(read_labels, tmp_path / "indexed.png", palette=palette)
+    for palette in ("voc", [(1, 2, 3)]):
+        assert "the palette lacks" in refused(read_labels, tmp_path / "indexed.png", palette=palette)
 
 
-def test_grey_colours_are_ids_unless_a_palette_is_given(tmp_path):
+def test_grey_colors_are_ids_unless_a_palette_is_given(tmp_path):
     path = write(tmp_path / "a.png", [[(70, 70, 70), (153, 153, 153)]])
-    assert read_labels(path).tolist() == [[[70, 153]]] and read_labels(path, palette="cityscapes").tolist() == [[[2, 5]]]
+    assert (read_labels(path).tolist() == [[[70, 153]]] and read_labels(path, palette="cityscapes").tolist()
+            == [[[2, 5]]])
 
 
-def test_ids_of_colours_are_checked_against_the_classes(tmp_path):
+def test_ids_of_colors_are_checked_against_the_classes(tmp_path):
     path = write(tmp_path / "a.png", [[(0, 0, 142), (220, 20, 60)]])
     assert "label id 13" in refused(read_labels, path, 7) and read_labels(path, 19).tolist() == [[[13, 11]]]
 
 
-def test_folders_of_coloured_maps_are_data(tmp_path):
+def test_folders_of_colored_maps_are_data(tmp_path):
     for part in ("images", "labels"): (tmp_path / part).mkdir()
     r = street_pairs([0, 1], size=(32, 32))
     for i in range(2):
-        to_pil(r["picture"][i]).save(tmp_path / "images" / f"w{i}_0.png")
+        to_pil(r["image"][i]).save(tmp_path / "images" / f"w{i}_0.png")
         to_pil(color_labels(r["labels"][i])).save(tmp_path / "labels" / f"w{i}_0.png")
     assert inspect_folder(tmp_path, 7)["fits"]
-    assert torch.equal(FolderSource(tmp_path, 7, (32, 32), self_share=0, augment=False).batch([0, 1])["labels"], r["labels"])
+    assert torch.equal(FolderDataset(tmp_path, 7, (32, 32), self_pair_prob=0,
+                                     augment=False).batch([0, 1])["labels"], r["labels"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "7", "null", '"x"', "[]", "{}", "[[1, 2]]", '[[1, 2, 3.5]]', '[[1, 2, true]]', '{"0": [1, 2, 3], "road": [2, 3, 4]}', '{"300": [1, 2, 3]}', '{"0": "#12345"}',
@@ -142,7 +160,27 @@ def test_hostile_palettes_of_lines_are_one_error(tmp_path, content):
 
 def test_palettes_that_are_no_files_or_lists(tmp_path):
     (tmp_path / "large.txt").write_bytes(b"0 1 2 3\n" * 200_000)
-    for bad in ("nowhere", "", "a\0b", tmp_path, tmp_path / "large.txt", "/dev/zero", 7, None, 2.5, [], {}, [7], ["red"], [(1, 2)], {7: 1}, {(1, 2, 3): "a"}, np.zeros((2, 2), int), torch.zeros(3, 3)): refused(read_palette, bad)
+    for bad in (
+        "nowhere",
+        "",
+        "a\0b",
+        tmp_path,
+        tmp_path / "large.txt",
+        "/dev/zero",
+        7,
+        None,
+        2.5,
+        [],
+        {},
+        [7],
+        ["red"],
+        [(1, 2)],
+        {7: 1},
+        {(1, 2, 3): "a"},
+        np.zeros((2, 2), int),
+        torch.zeros(3, 3),
+    ):
+        refused(read_palette, bad)
 
 
 def test_palettes_mean_the_same_in_every_form(tmp_path):
@@ -151,32 +189,41 @@ def test_palettes_mean_the_same_in_every_form(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps({"0": rows[0], "1": rows[1]}))
     (tmp_path / "c.json").write_text(json.dumps(rows))
     (tmp_path / "d.txt").write_text("\ufeff0 250 3 7 house\r\n\r\n1, #09C801, tree\r\n", encoding="utf-8")
-    forms = [rows, np.array(rows), torch.tensor(rows), {c: i for i, c in enumerate(rows)}, *(tmp_path / n for n in ("a.json", "b.json", "c.json", "d.txt"))]
+    forms = [rows, np.array(rows), torch.tensor(rows), {c: i for i, c in enumerate(rows)},
+             *(tmp_path / n for n in ("a.json", "b.json", "c.json", "d.txt"))]
     assert all(read_palette(form) == {rows[0]: 0, rows[1]: 1} for form in forms)
-    assert read_labels(write(tmp_path / "m.png", [[rows[1], rows[0]]]), 2, tmp_path / "a.json").tolist() == [[[1, 0]]]
+    assert read_labels(write(tmp_path / "m.png", [[rows[1], rows[0]]]), 2, tmp_path
+                       / "a.json").tolist() == [[[1, 0]]]
 
 
 def test_a_large_photograph_is_refused_in_bounded_memory(tmp_path):
-    code = ("import resource, sys, numpy as np; from PIL import Image; from rabit.data import read_labels; from rabit.core import RabitError\n"
-            "im = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            "try: read_labels(im)\nexcept RabitError as e: print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, len(str(e)))")
+    code = ("import resource, sys, numpy as np; from PIL import Image; from rabit.inputs.palettes import "
+            "read_labels; from rabit.core.tensors import RabitError\n"
+            "im = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), "
+            "dtype=np.uint8)); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "try: read_labels(im)\nexcept RabitError as e: "
+            "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, len(str(e)))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     used, length = map(int, done.stdout.split())
     assert used < 500 and length < 1000, done.stderr
 
 
 def test_indexed_maps_whose_numbers_a_program_chose_are_not_guessed(tmp_path):
-    "Image.quantize and painting programs keep colours and number them anew"
+    "Image.quantize and painting programs keep colors and number them anew"
     ids = street_pairs([3], size=(24, 32))["labels"][0]
-    coloured = Image.fromarray(np.array([tuple(bytes.fromhex(c[1:])) for c in PALETTE[:7]], np.uint8)[ids.numpy()])
-    coloured.quantize(7).save(tmp_path / "quantized.png")
+    colored = Image.fromarray(np.array([tuple(bytes.fromhex(c[1:])) for c in PALETTE[:7]],
+                                       np.uint8)[ids.numpy()])
+    colored.quantize(7).save(tmp_path / "quantized.png")
     assert "--palette rabit" in refused(read_labels, tmp_path / "quantized.png", 7)
     assert torch.equal(read_labels(tmp_path / "quantized.png", 7, "rabit")[0], ids)
-    assert "the palette lacks" in refused(read_labels, tmp_path / "quantized.png", 7, "cityscapes")          # said, and not true
+    # said, and not true
+    assert "the palette lacks" in refused(read_labels, tmp_path / "quantized.png", 7, "cityscapes")
     indexed = Image.fromarray(ids.byte().numpy(), "P")
     indexed.putpalette([v for c in PALETTE[:7] for v in bytes.fromhex(c[1:])])
     indexed.save(tmp_path / "indexed.png")
-    for palette in (None, "rabit"): assert torch.equal(read_labels(tmp_path / "indexed.png", 7, palette)[0], ids)
-    indexed.putpalette([v for i in range(7) for v in (i, 90 - i, 3 * i)])                                     # colours that nobody knows: the numbers count
+    for palette in (None, "rabit"):
+        assert torch.equal(read_labels(tmp_path / "indexed.png", 7, palette)[0], ids)
+    # colors that nobody knows: the numbers count
+    indexed.putpalette([v for i in range(7) for v in (i, 90 - i, 3 * i)])
     indexed.save(tmp_path / "own.png")
     assert torch.equal(read_labels(tmp_path / "own.png", 7)[0], ids)

@@ -4,16 +4,20 @@ from fractions import Fraction
 import pytest, torch
 from hypothesis import example, given, settings, strategies as st
 
-from rabit.position import coord_conv, fourier, semantic_position
+from rabit.matching.fourier import fourier
+from rabit.matching.position import coord_conv, semantic_position
 
 FRAMES = ("centroid", "box")
-IDS = {1: [0], 2: [0, 255], 3: [7, 8, 254], 7: list(range(7)), 150: list(range(149)) + [255], 256: list(range(256))}
+IDS = {1: [0], 2: [0, 255], 3: [7, 8, 254], 7: list(range(7)), 150: list(range(149)) + [255],
+       256: list(range(256))}
 
 
 @st.composite
 def label_maps(draw, largest=14):
     "Blocky or scattered maps of few or many ids; single pixels, single rows and unknown pixels among them."
-    b, h, w = draw(st.integers(1, 3)), draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    b = draw(st.integers(1, 3))
+    h = draw(st.integers(1, largest))
+    w = draw(st.integers(1, largest))
     ids, block = torch.tensor(IDS[draw(st.sampled_from(sorted(IDS)))]), draw(st.integers(1, 5))
     dice = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     labels = ids[torch.randint(0, len(ids), (b, -(-h // block), -(-w // block)), generator=dice)]
@@ -23,10 +27,10 @@ def label_maps(draw, largest=14):
 
 
 def regions(labels):
-    "Every region of every picture: picture, id, [(x, y), …]"
-    for b, picture in enumerate(labels.tolist()):
+    "Every region of every image: image, id, [(x, y), …]"
+    for b, image in enumerate(labels.tolist()):
         found = {}
-        for y, row in enumerate(picture):
+        for y, row in enumerate(image):
             for x, label in enumerate(row): found.setdefault(label, []).append((x, y))
         for label, pixels in found.items(): yield b, label, pixels
 
@@ -37,7 +41,8 @@ def slow(labels, frame):
     for b, _, pixels in regions(labels):
         for axis in (0, 1):
             line = [pixel[axis] for pixel in pixels]
-            centre = Fraction(sum(line), len(line)) if frame == "centroid" else Fraction(min(line) + max(line), 2)
+            centre = (Fraction(sum(line), len(line)) if frame == "centroid"
+                      else Fraction(min(line) + max(line), 2))
             extent = max(abs(v - centre) for v in line)
             for x, y in pixels: out[b, axis, y, x] = float(((x, y)[axis] - centre) / extent) if extent else 0.
     return out
@@ -79,7 +84,8 @@ def test_moving_all_regions_changes_nothing(labels, frame, dx, dy):
     if free is None: return
     canvas = torch.full((b, h + 9, w + 9), free)
     canvas[:, dy:dy + h, dx:dx + w] = labels
-    assert torch.equal(semantic_position(canvas, frame)[:, :, dy:dy + h, dx:dx + w], semantic_position(labels, frame))
+    assert torch.equal(semantic_position(canvas, frame)[:, :, dy:dy + h, dx:dx + w],
+                       semantic_position(labels, frame))
 
 
 @given(label_maps(), st.sampled_from(FRAMES))
@@ -88,7 +94,8 @@ def test_mirrors_transposes_and_batches(labels, frame):
     mirrored = semantic_position(labels.flip(2), frame).flip(3)
     assert torch.equal(mirrored[:, 0], -found[:, 0]) and torch.equal(mirrored[:, 1], found[:, 1])
     assert torch.equal(semantic_position(labels.transpose(1, 2), frame), found.flip(1).transpose(2, 3))
-    assert torch.equal(torch.cat([semantic_position(labels[i:i + 1], frame) for i in range(len(labels))]), found)
+    assert torch.equal(torch.cat([semantic_position(labels[i:i + 1], frame) for i in range(len(labels))]),
+                       found)
 
 
 @given(label_maps(), st.sampled_from(FRAMES), st.sampled_from([torch.uint8, torch.int16, torch.int32]))
@@ -97,13 +104,14 @@ def test_any_integer_type_will_do(labels, frame, dtype):
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-def test_one_region_has_the_frame_of_the_picture(h, w):
+def test_one_region_has_the_frame_of_the_image(h, w):
     whole = torch.full((2, h, w), 255)
-    for frame in FRAMES: assert torch.equal(semantic_position(whole, frame), coord_conv((h, w)).expand(2, -1, -1, -1))
+    for frame in FRAMES:
+        assert torch.equal(semantic_position(whole, frame), coord_conv((h, w)).expand(2, -1, -1, -1))
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_large_pictures_stay_exact(frame):
+def test_large_images_stay_exact(frame):
     "Sums of columns beyond 2²⁴, where float sums go astray"
     labels = torch.zeros(1, 600, 1500, dtype=torch.long)
     labels[:, 300:] = 255
@@ -117,7 +125,8 @@ def test_large_pictures_stay_exact(frame):
 def test_fourier_products_depend_on_differences_only(labels, bands, frame):
     position = semantic_position(labels, frame)
     f, g = fourier(position, bands), fourier(position.flip(2, 3), bands)
-    wanted = sum(torch.cos(torch.pi / 2 * 2**i * (position - position.flip(2, 3))).sum(1) for i in range(bands))
+    wanted = sum(torch.cos(torch.pi / 2 * 2**i * (position - position.flip(2, 3))).sum(1)
+                 for i in range(bands))
     assert f.shape[1] == 4 * bands
     torch.testing.assert_close((f * g).sum(1), wanted, rtol=0, atol=1e-4)
     torch.testing.assert_close(f.square().sum(1), torch.full_like(f[:, 0], 2. * bands), rtol=0, atol=1e-4)

@@ -1,12 +1,25 @@
-"""Public functions beyond those of matching (test_hostile.py): whatever they are given, tensors of the documented shape or `RabitError`."""
+"""Public functions beyond those of matching (test_hostile.py): whatever they are given, tensors of the
+documented shape or `RabitError`."""
 import math
 from collections import Counter
 
 import numpy as np, pytest, torch
 from hypothesis import given, strategies as st
 
-from rabit import conditions, data, discriminate, encode, frames, losses, match, metrics, model, paint, scenes, show, style
-from rabit.core import RabitError
+from rabit.inputs import joints as conditions
+from rabit.inputs import palettes as data
+from rabit.networks import discriminate
+from rabit.networks import features as encode
+from rabit.tools import video_files as frames
+from rabit.networks import losses
+from rabit.matching import match
+from rabit.training import metrics
+from rabit.networks import pretrained as model
+from rabit.tools import edit as paint
+from rabit.matching import street as scenes
+from rabit.core import figures as show
+from rabit.data import style_data as style
+from rabit.core.tensors.tensors import RabitError
 from test_hostile import VALUES, few, filled, tensors, whole
 from test_hostile import lawful as lawful_or_refused
 
@@ -24,14 +37,17 @@ def lawful(test, call, given, shape=None, strict=False):
 
 @st.composite
 def args(draw, *specs, least=1, most=18):
-    "Tensors as the specs ask, e.g. 'b 3 h w' or 'b h w:int' with sizes that agree; one time in five, one of them is anything"
-    sizes = {letter: draw(st.integers(least if letter in "hwHW" else 1, most if letter in "hwHW" else 3)) for letter in "bnhwHW"}
+    """Tensors as the specs ask, e.g. 'b 3 h w' or 'b h w:int' with sizes that agree; one time in five, one of
+    them is anything"""
+    sizes = {letter: draw(st.integers(least if letter in "hwHW" else 1, most if letter in "hwHW" else 3))
+             for letter in "bnhwHW"}
     odd = draw(st.integers(0, 5 * len(specs) - 1))
     values = draw(st.sampled_from(("normal",) * 12 + VALUES))
     out = []
     for i, spec in enumerate(specs):
         shape, _, kind = spec.partition(":")
-        x = filled([sizes.get(s) or int(s) for s in shape.split()], torch.float32, "normal" if kind else values, draw(st.integers(0, 9)))
+        x = filled([sizes.get(s) or int(s) for s in shape.split()], torch.float32, "normal" if kind
+                   else values, draw(st.integers(0, 9)))
         if kind == "int": x = (x.abs() * 3).long().clamp(max=6)
         if kind == "bool": x = x > 0
         out.append(draw(tensors(x.ndim, likely=x.dtype)) if i == odd else x)
@@ -42,18 +58,22 @@ def args(draw, *specs, least=1, most=18):
 
 @few
 @given(args("b 3 h w", "b 3 h w", "b 3 h w", least=8))
-def test_scores_of_pictures(x):
-    for f in (metrics.l1, metrics.ssim, metrics.structure): lawful(f.__name__, lambda: f(*x[:2]), x, x[0].shape[:1])
-    lawful("psnr", lambda: metrics.psnr(*x[:2]), x + ANYTHING, x[0].shape[:1])                 # infinite for equal pictures
+def test_scores_of_images(x):
+    for f in (metrics.l1, metrics.ssim, metrics.structure):
+        lawful(f.__name__, lambda: f(*x[:2]), x, x[0].shape[:1])
+    # infinite for equal images
+    lawful("psnr", lambda: metrics.psnr(*x[:2]), x + ANYTHING, x[0].shape[:1])
     lawful("identity_collapse", lambda: metrics.identity_collapse(*x), x, x[0].shape[:1])
-    lawful("sliced_wasserstein", lambda: metrics.sliced_wasserstein(*x[:2], side=3, count=4, directions=8), x, ())
+    lawful("sliced_wasserstein", lambda: metrics.sliced_wasserstein(*x[:2], side=3, count=4, directions=8), x,
+           ())
     lawful("color_transfer", lambda: style.color_transfer(*x[:2]), x, x[0].shape)
 
 
 @few
 @given(args("b 3 h w", "b h w:bool"), whole, whole)
-def test_parts_of_pictures(x, side, count):
-    lawful("l1 of a mask", lambda: metrics.l1(x[0], x[0], x[1]), ANYTHING)                     # NaN where the mask is empty
+def test_parts_of_images(x, side, count):
+    # NaN where the mask is empty
+    lawful("l1 of a mask", lambda: metrics.l1(x[0], x[0], x[1]), ANYTHING)
     lawful("laplacian_levels", lambda: metrics.laplacian_levels(x[0], side), x)
     lawful("random_patches", lambda: metrics.random_patches(x[0], side, count, torch.Generator()), x)
 
@@ -74,17 +94,19 @@ def test_scores_of_features(features, scores):
 def test_edges(x, size):
     parts, edges = x
     lawful("part_edges", lambda: conditions.part_edges(parts), [], parts.shape)
-    lawful("edge_distance", lambda: conditions.edge_distance(edges), ANYTHING, edges.shape)    # infinite without an edge
-    lawful("edges_condition", lambda: conditions.edges_condition(edges), [], (*edges.shape[:1], 2, *edges.shape[1:]), strict=True)
+    # infinite without an edge
+    lawful("edge_distance", lambda: conditions.edge_distance(edges), ANYTHING, edges.shape)
+    lawful("edges_condition", lambda: conditions.edges_condition(edges), [],
+           (*edges.shape[:1], 2, *edges.shape[1:]), strict=True)
     lawful("fit_edges", lambda: conditions.fit_edges(edges, size), [], (*edges.shape[:1], *size))
 
 
 @few
 @given(args("b 3 h w", "b h w:int"), sides, numbers)
-def test_edges_of_pictures(x, size, sigma):
+def test_edges_of_images(x, size, sigma):
     pytest.importorskip("skimage")
     lawful("canny", lambda: conditions.canny(x[0], sigma), x, (*x[0].shape[:1], *x[0].shape[2:]), strict=True)
-    lawful("picture_edges", lambda: conditions.picture_edges(*x), x, x[1].shape)
+    lawful("image_edges", lambda: conditions.image_edges(*x), x, x[1].shape)
 
 
 @few
@@ -93,13 +115,15 @@ def test_conditions(x, size):
     for c, kind in zip((*x, x[0], x[0]), (*conditions.CONDITIONS, "other", None)):
         lawful("check_kind", lambda: conditions.check_kind(c, kind), [c], c.shape)
         lawful("fit_condition", lambda: conditions.fit_condition(c, size, kind), [c], (*c.shape[:2], *size))
-        lawful("paint_condition", lambda: conditions.paint_condition(c, kind), [c], (*c.shape[:1], 3, *c.shape[2:]))
+        lawful("paint_condition", lambda: conditions.paint_condition(c, kind), [c],
+               (*c.shape[:1], 3, *c.shape[2:]))
 
 
 @few
 @given(args("b 18 3"), sides, numbers)
 def test_joints(x, size, sigma):
-    lawful("joints_condition", lambda: conditions.joints_condition(*x, size, sigma), x, (*x[0].shape[:1], 35, *size))
+    lawful("joints_condition", lambda: conditions.joints_condition(*x, size, sigma), x,
+           (*x[0].shape[:1], 35, *size))
     lawful("mirror_joints", lambda: conditions.mirror_joints(*x, 9), x, x[0].shape)
 
 
@@ -109,9 +133,10 @@ def test_joints(x, size, sigma):
 @given(args("b n h w", "b n h", "b n w"), st.one_of(st.none(), whole), numbers)
 def test_features_compared(x, limit, bandwidth):
     (x, y, z), some = x, None
-    some = lawful("thin", lambda: losses.thin(x, limit), [x])
+    some = lawful("subsample", lambda: losses.subsample(x, limit), [x])
     assert some is None or limit is None or some.shape[-1] <= limit
-    lawful("contextual_similarity", lambda: losses.contextual_similarity(y, z, bandwidth), [y, z], (*y.shape[:1], *y.shape[-1:], *z.shape[-1:]))
+    lawful("contextual_similarity", lambda: losses.contextual_similarity(y, z, bandwidth), [y, z],
+           (*y.shape[:1], *y.shape[-1:], *z.shape[-1:]))
 
 
 @few
@@ -124,14 +149,16 @@ def test_deep_warp_loss(x):
 # networks
 
 torch.manual_seed(0)
-SMALL, VGG, JUDGE = model.rabit(7, (16, 16), width=4, features=8), encode.VGG19(width=4), discriminate.Discriminator(10, 4, 2, 1)
+SMALL = model.rabit(7, (16, 16), width=4, features=8)
+VGG = encode.VGG19(width=4)
+DISCRIMINATOR = discriminate.Discriminator(10, 4, 2, 1)
 
 
 @few
 @given(args("b 7 h w", "b 3 H W", "b 7 H W"))
 def test_translator(x):
     for some in (x, x[:2]):
-        found = lawful("Translator", lambda: [SMALL(*some).picture], x, (*x[0].shape[:1], 3, *x[0].shape[2:]))
+        found = lawful("Translator", lambda: [SMALL(*some).image], x, (*x[0].shape[:1], 3, *x[0].shape[2:]))
         assert found is None or not all(t.isfinite().all() for t in x) or found[0].abs().max() <= 1
 
 
@@ -139,7 +166,7 @@ def test_translator(x):
 @given(args("b 7 h w", "b 3 h w"))
 def test_networks_by_themselves(x):
     lawful("VGG19", lambda: VGG(x[1], ("relu1_2",)), x)
-    lawful("Discriminator", lambda: JUDGE(*x), x)
+    lawful("Discriminator", lambda: DISCRIMINATOR(*x), x)
 
 
 # data and scenes
@@ -147,20 +174,22 @@ def test_networks_by_themselves(x):
 @few
 @given(args("3 h w", "h w:int"), whole, st.integers(0, 9))
 def test_changes_of_records(x, classes, seed):
-    picture, labels = x
+    image, labels = x
     rng = np.random.default_rng(seed)
-    m, color = data.random_map(rng, (8, 8)), data.random_color(rng)
-    lawful("pseudo_exemplar", lambda: [data.pseudo_exemplar(picture, labels, m)["exemplar"]], x, picture.shape)
-    lawful("recolor", lambda: data.recolor(picture, color), x, picture.shape)
-    lawful("disguise", lambda: style.disguise(picture, rng), x, picture.shape)
-    lawful("picture_signature", lambda: data.picture_signature(picture, labels, classes), x, (64 + classes,))
+    m, color = data.random_affine(rng, (8, 8)), data.random_jitter(rng)
+    lawful("pseudo_exemplar", lambda: [data.pseudo_exemplar(image, labels, m)["exemplar"]], x, image.shape)
+    lawful("color_jitter", lambda: data.color_jitter(image, color), x, image.shape)
+    lawful("disguise", lambda: style.disguise(image, rng), x, image.shape)
+    lawful("image_signature", lambda: data.image_signature(image, labels, classes), x, (64 + classes,))
 
 
 @few
 @given(sides, st.one_of(*[st.lists(st.integers(0, 2**40), min_size=1, max_size=2)] * 3, st.lists(st.integers(-5, 5), max_size=2)), whole, st.integers(0, 4))
 def test_scenes(size, indices, seed, antialias):
     for name in scenes.worlds():
-        found = lawful("pairs", lambda: [scenes.pairs(scenes.world(name), indices, seed, size, antialias=antialias)["picture"]], [], (len(indices), 3, *size), strict=True)
+        found = lawful("pairs", lambda: [scenes.pairs(scenes.world(name), indices, seed, size,
+                                                      antialias=antialias)["image"]], [],
+                       (len(indices), 3, *size), strict=True)
         assert found is None or found[0].abs().max() <= 1
 
 
@@ -175,9 +204,14 @@ def test_sampling(x): lawful("sample_at", lambda: scenes.sample_at(*x), x, (*x[0
 @given(args("h w:int", "h w:bool"), st.tuples(st.integers(-1, 9), st.integers(-1, 9)), st.one_of(st.integers(0, 6), st.integers(-1, 300)), numbers, whole)
 def test_edits(x, at, label, radius, dx):
     labels, mask = x
-    calls = dict(region=lambda: paint.region(labels, at), fill=lambda: paint.fill(labels, at, label), relabel=lambda: paint.relabel(labels, label, 3), brush=lambda: paint.brush(labels, [at, (3, 1)], radius, label),
-                 fill_hole=lambda: paint.fill_hole(labels, mask), move_region=lambda: paint.move_region(labels, at, dx, 1), grow_region=lambda: paint.grow_region(labels, at, radius),
-                 erase_region=lambda: paint.erase_region(labels, at), replace_region=lambda: paint.replace_region(labels, mask, mask.logical_not(), label))
+    calls = dict(region=lambda: paint.flood_select(labels, at), fill=lambda: paint.fill(labels, at, label),
+                 relabel=lambda: paint.relabel(labels, label, 3),
+                 brush=lambda: paint.brush(labels, [at, (3, 1)], radius, label),
+                 fill_hole=lambda: paint.fill_hole(labels, mask),
+                 move_region=lambda: paint.move_region(labels, at, dx, 1),
+                 grow_region=lambda: paint.grow_region(labels, at, radius),
+                 erase_region=lambda: paint.erase_region(labels, at),
+                 replace_region=lambda: paint.replace_region(labels, mask, mask.logical_not(), label))
     for name, call in calls.items(): lawful(name, call, [], labels.shape)
     lawful("shift_mask", lambda: paint.shift_mask(mask, dx, radius), [], mask.shape)
     lawful("grow_mask", lambda: paint.grow_mask(mask, radius), [], mask.shape)
@@ -187,7 +221,8 @@ def test_edits(x, at, label, radius, dx):
 @given(args("b n h w", "b n h w", "b 2 h w", "b h w:bool"), st.integers(-1, 3), numbers)
 def test_films(x, radius, temperature):
     lawful("local_match", lambda: frames.local_match(*x[:2], radius, temperature), x[:2])
-    lawful("flicker", lambda: frames.flicker(x[:2], x[2:3], x[3:]), ANYTHING)                   # NaN where nothing is seen twice
+    # NaN where nothing is seen twice
+    lawful("flicker", lambda: frames.flicker(x[:2], x[2:3], x[3:]), ANYTHING)
 
 
 # what is shown
@@ -197,9 +232,15 @@ def test_films(x, radius, temperature):
 @given(args("1 3 h w", "h w:int", "h w"))
 def test_drawings(x):
     import matplotlib.pyplot as plt
-    picture, labels, matrix = x
-    for name, call in dict(show_row=lambda: show.show_row([picture]), show_grid=lambda: show.show_grid([[picture, labels], [labels]]), color_labels=lambda: show.color_labels(labels),
-                           show_heat=lambda: show.show_heat(matrix), show_plan=lambda: show.show_plan(matrix), show_arrows=lambda: show.show_arrows(picture, picture, filled((2, 3, 4)))).items():
+    image, labels, matrix = x
+    for name, call in dict(
+        show_row=lambda: show.show_row([image]),
+        show_grid=lambda: show.show_grid([[image, labels], [labels]]),
+        color_labels=lambda: show.color_labels(labels),
+        show_heat=lambda: show.show_heat(matrix),
+        show_plan=lambda: show.show_plan(matrix),
+        show_arrows=lambda: show.show_arrows(image, image, filled((2, 3, 4))),
+    ).items():
         lawful(name, call, [])
         plt.close("all")
 

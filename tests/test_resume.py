@@ -1,4 +1,5 @@
-"""Ctrl-C in the middle of a run, as a user presses it: the run is saved, the line to go on with is printed, and going on ends in the bits that an undisturbed run ends in."""
+"""Ctrl-C in the middle of a run, as a user presses it: the run is saved, the line to go on with is printed,
+and going on ends in the bits that an undisturbed run ends in."""
 import os, random, signal, subprocess, sys, tarfile, time
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-import rabit.train
-from rabit.core import to_pil
-from rabit.model import read_weights
-from rabit.scenes import street_pairs
-from rabit.train import preset, read_log, train
+import rabit.training.callbacks
+from rabit.core.tensors.tensors import to_pil
+from rabit.networks.pretrained import read_weights
+from rabit.matching.street import street_pairs
+from rabit.training.callbacks import read_log
+from rabit.training.config import preset
+from rabit.training.run import train
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 24  # of a run; the preset `tiny` writes to its log every 10
@@ -20,8 +23,10 @@ STEPS = 24  # of a run; the preset `tiny` writes to its log every 10
 def start(cwd, *argv):
     "`rabit_train` in a process of its own, on one thread, so that sums are taken in the same order."
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", "from rabit.cli import rabit_train; rabit_train()", *argv, "--device", "cpu"], cwd=cwd, env=env,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c",
+                             "from rabit.training.train_commands import rabit_train; rabit_train()", *argv,
+                             "--device", "cpu"], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process):
@@ -34,19 +39,22 @@ def wait_for_log(run, process):
     "Until the run has logged its first steps."
     log, end = run / "log.jsonl", time.monotonic() + 200
     while not (log.exists() and log.read_text()):
-        assert process.poll() is None and time.monotonic() < end, process.stderr.read() if process.poll() is not None else "too slow"
+        assert (process.poll() is None and time.monotonic()
+                < end), process.stderr.read() if process.poll() is not None else "too slow"
         time.sleep(.02)
 
 
-def write_pictures(place):
+def write_images(place):
     "Eight street scenes as a folder, mine, and as two archives, tars."
     scenes = street_pairs(range(8), size=(32, 32))
     for part in ("mine/images", "mine/labels", "tars"): (place / part).mkdir(parents=True)
     archives = [tarfile.open(place / "tars" / f"{n}.tar", "w") for n in "ab"]
     for i in range(8):
         files = place / "mine/images" / f"s{i}_0.png", place / "mine/labels" / f"s{i}_0.png"
-        to_pil(scenes["picture"][i]).save(files[0]); Image.fromarray(scenes["labels"][i].byte().numpy()).save(files[1])
-        for file, ending in zip(files, (".png", ".labels.png")): archives[i % 2].add(file, f"s{i}_0{ending}")
+        to_pil(scenes["image"][i]).save(files[0])
+        Image.fromarray(scenes["labels"][i].byte().numpy()).save(files[1])
+        for file, ending in zip(files, (".png", ".labels.png")):
+            archives[i % 2].add(file, f"s{i}_0{ending}")
     for archive in archives: archive.close()
 
 
@@ -56,7 +64,8 @@ def steps_done(run):
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
-    options = ("--preset", "tiny", "--size", "32x32", "--steps", str(STEPS), "--save-every", "1000", "--seed", "5")
+    options = ("--preset", "tiny", "--size", "32x32", "--steps", str(STEPS), "--save-every", "1000", "--seed",
+               "5")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     finish(start(tmp_path, *options, "--out", "whole"))
     process = start(tmp_path, *options, "--out", "stopped")
@@ -76,14 +85,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
 @pytest.mark.parametrize("data, steps, most", [("street", 60, 3), ("mine", 24, 1), ("tars", 24, 1)])
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path, data, steps, most):
-    "SIGKILL at moments that nobody chose, once in the middle of a save as likely as not; on scenes, and on pictures whose epochs (of eight) go on where they were."
-    if data != "street": write_pictures(tmp_path)
-    options = ("--preset", "tiny", "--size", "32x32", "--steps", str(steps), "--save-every", "7", "--seed", "6", "--data", data, *(() if data == "street" else ("--classes", "7")))
-    whole, killed, chance = tmp_path / "whole", tmp_path / "killed", random.Random(1)
+    """SIGKILL at moments that nobody chose, once in the middle of a save as likely as not; on scenes, and on
+    images whose epochs (of eight) go on where they were."""
+    if data != "street": write_images(tmp_path)
+    options = ("--preset", "tiny", "--size", "32x32", "--steps", str(steps), "--save-every", "7", "--seed",
+               "6", "--data", data, *(() if data == "street" else ("--classes", "7")))
+    whole = tmp_path / "whole"
+    killed = tmp_path / "killed"
+    chance = random.Random(1)
     finish(start(tmp_path, *options, "--out", "whole"))
     argv, deaths = (*options, "--out", "killed"), 0
     while deaths < most:
-        process, before = start(tmp_path, *argv), steps_done(killed) if (killed / "state.safetensors").exists() else 0
+        process, before = start(tmp_path, *argv), (
+            steps_done(killed) if (killed / "state.safetensors").exists() else 0
+        )
         end = time.monotonic() + 200
         while not (killed / "state.safetensors").exists() or steps_done(killed) <= before:
             assert process.poll() is None and time.monotonic() < end, "it ended, or hangs"
@@ -103,20 +118,25 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(tmp_path, da
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGTERM")
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
-    process = start(tmp_path, "--preset", "tiny", "--size", "32x32", "--steps", "500", "--save-every", "1000", "--out", "run")
+    process = start(tmp_path, "--preset", "tiny", "--size", "32x32", "--steps", "500", "--save-every", "1000",
+                    "--out", "run")
     wait_for_log(tmp_path / "run", process)
     process.terminate()
     out, err = process.communicate(timeout=200)
-    assert process.returncode == 130 and "Traceback" not in err and err.rstrip().endswith("rabit_train --resume run")
+    assert (process.returncode == 130 and "Traceback" not in err
+            and err.rstrip().endswith("rabit_train --resume run"))
     assert steps_done(tmp_path / "run") >= 10
-    assert read_log(tmp_path / "run")[-1]["step"] == steps_done(tmp_path / "run")                      # no value is lost
+    # no value is lost
+    assert read_log(tmp_path / "run")[-1]["step"] == steps_done(tmp_path / "run")
 
 
 @pytest.mark.parametrize("minutes, expected", [(1e-9, [1, 2, 3, 4, 5]), (1e9, [5])])
 def test_saves_after_minutes(tmp_path, monkeypatch, minutes, expected):
     saved = []
-    monkeypatch.setattr(rabit.train, "save_state", lambda trainer, out: saved.append(trainer.done))
-    train(preset("tiny", size=(16, 16), steps=5, save_every=1000, save_minutes=minutes, sample_every=1000), tmp_path / "run", device="cpu", progress=False)
+    monkeypatch.setattr(rabit.training.callbacks, "save_state", lambda trainer,
+                        out: saved.append(trainer.done))
+    train(preset("tiny", size=(16, 16), steps=5, save_every=1000, save_minutes=minutes, sample_every=1000),
+          tmp_path / "run", device="cpu", progress=False)
     assert saved == expected
 
 
@@ -124,32 +144,38 @@ def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
     options = ("--preset", "tiny", "--size", "32x32", "--steps", "6", "--save-every", "2")
     finish(start(tmp_path, *options, "--out", "whole"))
     state = tmp_path / "whole" / "state.safetensors"
-    wanted = {k: v.clone() for k, v in read_weights(state).items()}                                     # the file is about to change under them
+    # the file is about to change under them
+    wanted = {k: v.clone() for k, v in read_weights(state).items()}
     state.write_bytes(state.read_bytes()[:-500])
     process = start(tmp_path, "--resume", "whole")
     out, err = process.communicate(timeout=200)
-    assert process.returncode == 0 and "going on from the save before, at step 4" in err and "Traceback" not in err
+    assert (process.returncode == 0 and "going on from the save before, at step 4" in err
+            and "Traceback" not in err)
     found = read_weights(state)
     assert found.keys() == wanted.keys() and all((found[k] == wanted[k]).all() for k in found)
 
 
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing_saved(tmp_path, monkeypatch):
-    import rabit.train
-    from rabit.core import RabitError
-    from rabit.train import load_state, preset, train
+    import rabit.training.callbacks
+    from rabit.core.tensors.tensors import RabitError
+    from rabit.training.checkpoint import load_state
+    from rabit.training.config import preset
+    from rabit.training.run import train
     config = preset("tiny", size=(32, 32), steps=8, save_every=2, log_every=2, sample_every=100)
     train(config, tmp_path / "whole", device="cpu", progress=False)
-    saves, real = [], rabit.train.save_file
+    saves, real = [], rabit.training.callbacks.save_file
     def full(tensors, path, note=None):
         saves.append(path)
-        if len(saves) == 3:                                                                            # the third save fills the disk halfway through
+        # the third save fills the disk halfway through
+        if len(saves) == 3:
             Path(path).write_bytes(b"half a file")
             raise OSError(28, "No space left on device")
         real(tensors, path, note)
-    monkeypatch.setattr(rabit.train, "save_file", full)
-    with pytest.raises(RabitError, match="state.safetensors cannot be written .No space left on device"): train(config, tmp_path / "full", device="cpu", progress=False)
+    monkeypatch.setattr(rabit.training.callbacks, "save_file", full)
+    with pytest.raises(RabitError, match="state.safetensors cannot be written .No space left on device"):
+        train(config, tmp_path / "full", device="cpu", progress=False)
     assert load_state(tmp_path / "full", torch.device("cpu")).done == 4
-    monkeypatch.setattr(rabit.train, "save_file", real)
+    monkeypatch.setattr(rabit.training.callbacks, "save_file", real)
     train(None, tmp_path / "full", device="cpu", progress=False)
     one, two = (read_weights(tmp_path / run / "state.safetensors") for run in ("whole", "full"))
     assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)

@@ -1,91 +1,111 @@
-"""Every system that the library can build, through the same doors: match a known permutation, train, save, load, translate, measure. A new module in rabit/baselines is held to all of it."""
+"""Every system that the library can build, through the same doors: match a known permutation, train, save,
+load, translate, measure. A new module in rabit/baselines is held to all of it."""
 import json
 
 import pytest
 import torch
 
-from rabit.cli import rabit_train
-from rabit.core import RabitError, from_blocks, one_hot, pixel_grid, seed_all, to_blocks
-from rabit.data import SceneSource
-from rabit.metrics import evaluate
-from rabit.model import Translator, build, systems
-from rabit.position import coord_conv, fourier
-from rabit.scenes import street_pairs
-from rabit.train import Trainer, load_state, preset, save_state
-from rabit.zoo import SMALL, build as build_system, rabit_compare
+from rabit.training.train_commands import rabit_train
+from rabit.core.tensors.devices import seed_all
+from rabit.core.tensors.tensors import RabitError, from_blocks, one_hot, pixel_grid, to_blocks
+from rabit.inputs.samples import SceneDataset
+from rabit.training.evaluate import evaluate
+from rabit.networks.pretrained import build, model_names
+from rabit.networks.translate import Translator
+from rabit.matching.fourier import fourier
+from rabit.matching.position import coord_conv
+from rabit.matching.street import street_pairs
+from rabit.training.checkpoint import load_state, save_state
+from rabit.training.config import preset
+from rabit.training.trainer import Trainer
+from rabit.comparison.compare import rabit_compare
+from rabit.comparison.zoo import SMALL, build as build_system
 
-every_system = pytest.mark.parametrize("name", systems())
+every_system = pytest.mark.parametrize("name", model_names())
 
 
 def small(name, **changes):
-    settings = dict(builder=systems()[name], model=SMALL[name], size=(32, 32), steps=4, log_every=2, sample_every=4, save_every=4)
+    settings = dict(builder=model_names()[name], model=SMALL[name], size=(32, 32), steps=4, log_every=2,
+                    sample_every=4, save_every=4)
     return preset("tiny", **(settings | changes))
 
 
-def test_the_course_has_five_systems(): assert set(systems()) == {"rabit", "cocosnet", "patchmatch", "dynast", "matebit"} == set(SMALL)
+def test_the_course_has_five_systems():
+    assert set(model_names()) == {"rabit", "cocosnet", "patchmatch", "dynast", "matebit"} == set(SMALL)
 
 
 @every_system
 def test_an_untrained_matcher_recovers_a_known_permutation(name):
-    "Features of a scene, and the same features with their 8×8 blocks in another order: every token must be found again."
+    """Features of a scene, and the same features with their 8×8 blocks in another order: every token must be
+    found again."""
     seed_all(0)
-    record, matcher = street_pairs([3], size=(64, 64)), build_system(name, 7, width=8, features=24, **SMALL[name])
+    record, matcher = street_pairs([3], size=(64, 64)), build_system(name, 7, width=8, features=24,
+                                                                     **SMALL[name])
     width = matcher.encoder.query(one_hot(record["labels"], 7)).shape[1]
     g = torch.Generator().manual_seed(0)
-    described = torch.cat([record["picture"], fourier(coord_conv((64, 64)), 6)], 1)
-    features = torch.nn.functional.conv2d(described, torch.randn(width, described.shape[1], 1, 1, generator=g))
+    described = torch.cat([record["image"], fourier(coord_conv((64, 64)), 6)], 1)
+    features = torch.nn.functional.conv2d(described, torch.randn(width, described.shape[1], 1, 1,
+                                                                 generator=g))
     order = torch.randperm(64, generator=g)
     def moved(x): return from_blocks(to_blocks(x, (8, 8))[:, order], (64, 64), (8, 8))
     with torch.no_grad(): match = matcher.matcher(moved(features), features)
-    found, truth = match.argmax().float(), moved(pixel_grid((64, 64)))
-    right = (found == truth).all(1).float().mean()
+    found, ground_truth = match.argmax().float(), moved(pixel_grid((64, 64)))
+    right = (found == ground_truth).all(1).float().mean()
     assert right > .99, f"{name}: {right:.3f} of the tokens were found again"
 
 
 @every_system
 def test_it_trains_saves_and_comes_back(name, tmp_path):
     config = small(name)
-    trainer, source = Trainer(config, torch.device("cpu")), SceneSource("street", 0, (32, 32))
+    trainer, dataset = Trainer(config, torch.device("cpu")), SceneDataset("street", 0, (32, 32))
     before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
-    for i in range(2): values = trainer.step(source.batch(range(2 * i, 2 * i + 2)))
+    for i in range(2): values = trainer.step(dataset.batch(range(2 * i, 2 * i + 2)))
     assert values and all(v.isfinite() for v in values.values())
     changed = [k for k, v in trainer.model.state_dict().items() if not torch.equal(v, before[k])]
     for part in ("encoder", "decoder"): assert any(k.startswith(part) for k in changed), part
-    trainer.average.save_pretrained(tmp_path)
-    again, record = Translator.from_pretrained(tmp_path), source.batch([9])
+    trainer.ema.save_pretrained(tmp_path)
+    again, record = Translator.from_pretrained(tmp_path), dataset.batch([9])
     condition = one_hot(record["labels"], 7)
-    with torch.no_grad(): torch.testing.assert_close(again(condition, record["exemplar"]).picture, trainer.average(condition, record["exemplar"]).picture, atol=2e-3, rtol=0)  # another memory layout sums in another order
-    assert json.loads((tmp_path / "config.json").read_text())["builder"] == systems()[name] and build(again.config).config == again.config
+    # another memory layout sums in another order
+    with torch.no_grad():
+        torch.testing.assert_close(again(condition, record["exemplar"]).image,
+                                   trainer.ema(condition, record["exemplar"]).image, atol=2e-3, rtol=0)
+    assert (json.loads((tmp_path / "config.json").read_text())["builder"] == model_names()[name]
+            and build(again.config).config == again.config)
 
 
 @every_system
 def test_it_resumes_to_the_same_bits(name, tmp_path):
     "Buffers such as a memory of codes included."
-    config, source, cpu = small(name), SceneSource("street", 0, (32, 32)), torch.device("cpu")
+    config = small(name)
+    dataset = SceneDataset("street", 0, (32, 32))
+    cpu = torch.device("cpu")
     def play(trainer, until):
-        while trainer.done < until: trainer.step(source.batch(range(2 * trainer.done, 2 * trainer.done + 2)))
+        while trainer.done < until: trainer.step(dataset.batch(range(2 * trainer.done, 2 * trainer.done + 2)))
         return trainer
     whole = play(Trainer(config, cpu), 4).state()
     save_state(play(Trainer(config, cpu), 2), tmp_path)
-    torch.rand(7)                                                                                      # whatever happened in between
+    # whatever happened in between
+    torch.rand(7)
     part = play(load_state(tmp_path, cpu), 4).state()
     assert part.keys() == whole.keys() and not [k for k in whole if not torch.equal(whole[k], part[k])]
 
 
 @every_system
 def test_the_command_line_trains_it(name, tmp_path):
-    options = ["--system", name, "--preset", "tiny", "--size", "32x32", "--steps", "2", "--device", "cpu", *(f"--model={k}={v}" for k, v in SMALL[name].items())]
+    options = ["--model", name, "--preset", "tiny", "--size", "32x32", "--steps", "2", "--device", "cpu",
+               *(f"--model={k}={v}" for k, v in SMALL[name].items())]
     rabit_train([*options, "--out", str(tmp_path / "run")])
-    assert Translator.from_pretrained(tmp_path / "run").config["builder"] == systems()[name]
+    assert Translator.from_pretrained(tmp_path / "run").config["builder"] == model_names()[name]
 
 
 @every_system
-def test_it_translates_pictures_of_any_size(name):
+def test_it_translates_images_of_any_size(name):
     seed_all(0)
     model = build_system(name, 7, size=(32, 32), width=8, features=16, **SMALL[name])
     labels = torch.randint(0, 7, (37, 53), generator=torch.Generator().manual_seed(0))
-    picture = model.translate(labels, torch.rand(1, 3, 41, 90) * 2 - 1)
-    assert picture.size == (53, 37)
+    image = model.translate(labels, torch.rand(1, 3, 41, 90) * 2 - 1)
+    assert image.size == (53, 37)
     assert model.edit(torch.zeros(1, 3, 37, 53), labels, labels.roll(3, 0)).size == (53, 37)
 
 
@@ -93,15 +113,22 @@ def test_it_translates_pictures_of_any_size(name):
 def test_it_is_measured_like_all_others(name):
     seed_all(0)
     model = build_system(name, 7, size=(32, 32), width=8, features=16, **SMALL[name])
-    scores = evaluate(model, SceneSource("street", 1, (32, 32)), 2, progress=False, baselines=False)["model"]
-    assert {"epe", "pck", "warp_l1", "psnr", "collapse"} <= scores.keys() and 0 <= scores["pck"] <= 1
+    scores = evaluate(model, SceneDataset("street", 1, (32, 32)), 2, progress=False, baselines=False)["model"]
+    assert {"epe", "pck", "warp_l1", "psnr", "copy_score"} <= scores.keys() and 0 <= scores["pck"] <= 1
 
 
 @every_system
 def test_its_builder_refuses_what_does_not_fit(name):
-    for arguments, said in ((dict(width=2), "width"), (dict(size=(60, 64)), "60"), (dict(stride=3), "stride"), (dict(position="here"), "here")):
-        with pytest.raises(RabitError, match=said): build_system(name, 7, **(SMALL[name] | arguments))
-    with pytest.raises(RabitError, match="heads"): build(dict(builder=systems()[name], classes=7, heads=8))
+    for arguments, said in (
+        (dict(width=2), "width"),
+        (dict(size=(60, 64)), "60"),
+        (dict(stride=3), "stride"),
+        (dict(position="here"), "here"),
+    ):
+        with pytest.raises(RabitError, match=said):
+            build_system(name, 7, **(SMALL[name] | arguments))
+    with pytest.raises(RabitError, match="heads"):
+        build(dict(builder=model_names()[name], classes=7, heads=8))
 
 
 def test_a_system_that_does_not_exist_is_named():
@@ -112,23 +139,46 @@ def test_nobody_but_the_zoo_knows_a_name():
     "train, metrics and model work for a system that is written tomorrow."
     from pathlib import Path
     import rabit
-    others = [name for name in systems() if name != "rabit"]
-    for module in ("core", "show", "match", "topk", "ranking", "encode", "inject", "generate", "losses", "data", "model", "metrics", "train", "cli"):
-        code = "\n".join(line.split("#")[0] for line in (Path(rabit.__file__).parent / f"{module}.py").read_text().splitlines() if not line.strip().startswith('"'))
+    others = [name for name in model_names() if name != "rabit"]
+    for module in (
+        "core",
+        "show",
+        "match",
+        "topk",
+        "ranking",
+        "encode",
+        "inject",
+        "generate",
+        "losses",
+        "data",
+        "model",
+        "metrics",
+        "train",
+        "cli",
+    ):
+        code = "\n".join(
+            line.split("#")[0]
+            for line in (Path(rabit.__file__).parent / f"{module}.py").read_text().splitlines()
+            if not line.strip().startswith('"')
+        )
         assert not [name for name in others if name in code.lower()], module
 
 
-def test_the_command_compares_and_leaves_tables_and_pictures(tmp_path, capsys):
-    options = ["--systems", "rabit", "matebit", "--ablations", "none", "--budget", "2", "--seeds", "2", "--count", "2", "--size", "32x32", "--device", "cpu"]
+def test_the_command_compares_and_leaves_tables_and_images(tmp_path, capsys):
+    options = ["--models", "rabit", "matebit", "--ablations", "none", "--budget", "2", "--seeds", "2",
+               "--count", "2", "--size", "32x32", "--device", "cpu"]
     rabit_compare([*options, "--out", str(tmp_path / "compare")])
-    assert {"compare.md", "compare.json", "bars.png", "samples.png", "runs"} == {p.name for p in (tmp_path / "compare").iterdir()}
+    assert {"compare.md", "compare.json", "bars.png", "samples.png",
+            "runs"} == {p.name for p in (tmp_path / "compare").iterdir()}
     found = json.loads((tmp_path / "compare" / "compare.json").read_text())
-    assert len(found["rows"]) == 4 and found["machine"]["torch"] and found["command"].startswith("rabit_compare --systems")
+    assert (len(found["rows"]) == 4 and found["machine"]["torch"]
+            and found["command"].startswith("rabit_compare --models"))
     text = (tmp_path / "compare" / "compare.md").read_text()
-    assert "| rabit |" in text and "| matebit |" in text and "Ablations" not in text and text in capsys.readouterr().out
+    assert ("| rabit |" in text and "| matebit |" in text and "Ablations" not in text
+            and text in capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("options, said", [("--systems pix2pix", "'pix2pix'"), ("--budget 3m", "'3m' is no budget"), ("--preset huge", "'huge'"), ("--ablations nothing", "'nothing'"),
+@pytest.mark.parametrize("options, said", [("--models pix2pix", "'pix2pix'"), ("--budget 3m", "'3m' is no budget"), ("--preset huge", "'huge'"), ("--ablations nothing", "'nothing'"),
                                            ("--size 30x30", "30x30"), ("--seeds 0", "'0'")])
 def test_a_comparison_that_does_not_fit_is_refused_in_one_line(options, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
