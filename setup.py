@@ -30,6 +30,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={key[:-len(extra)]: cfg[key].split() for key in cfg if key.endswith(extra)},
-    entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": ["rabit=rabit._modidx:d"]},
+    entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": ["rabit=rabit._modidx:d"],
+                  "rabit.models": cfg["models"].split()},
     zip_safe=False,
 )

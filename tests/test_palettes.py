@@ -6,8 +6,8 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from rabit.core.tensors.tensors import RabitError, to_pil
-from rabit.inputs.palettes.datasets import FolderDataset
-from rabit.inputs.palettes.inspect import inspect_folder
+from rabit.data.datasets import FolderDataset
+from rabit.data.inspect import inspect_folder
 from rabit.inputs.palettes import MAX_BLENDED_FRACTION, PALETTES, read_labels, read_palette, voc_color
 from rabit.matching.street import street_pairs
 from rabit.core.tensors.colors import PALETTE, color_labels

@@ -12,19 +12,19 @@ from rabit.inputs.edges import edges_condition, image_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import joints_condition, mirror_joints
 from rabit.core.tensors.tensors import RabitError, to_pil
-from rabit.inputs.palettes.archives import TarDataset
-from rabit.inputs.palettes.datasets import FolderDataset
-from rabit.inputs.palettes.inspect import inspect_folder
-from rabit.inputs.palettes.pairs import write_pairs
+from rabit.data.archives import TarDataset
+from rabit.data.datasets import FolderDataset
+from rabit.data.inspect import inspect_folder
+from rabit.data.pairs import write_pairs
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.networks.translate import Translator, rabit
 from rabit.core.tensors.tensors import sample_at
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
-from rabit.inputs.palettes.inspect import inspect_set
-from rabit.inputs.palettes.layouts import CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, SetDataset, open_dataset, detect_layout
-from rabit.inputs.palettes.retrieval import deep_features, retrieve_by_features
+from rabit.data.inspect import inspect_set
+from rabit.data.layouts import CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, SetDataset, open_dataset, detect_layout
+from rabit.data.retrieval import deep_features, retrieve_by_features
 from rabit.training.run import train
 
 REAL = Path(os.environ.get("RABIT_REAL", Path(__file__).resolve().parents[2]/"shared"/"real"))
