@@ -9,7 +9,7 @@ import torch
 from rabit.core.tensors.tensors import one_hot
 from rabit.networks.translate import Translator
 from rabit.matching.street import street_pairs
-from rabit.core.tensors.figures import save_grid
+from rabit.core.figures import save_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = [16, 9, 28, 35, 4, 37]

@@ -13,7 +13,7 @@ from rabit.tools.video import local_match, blend_frames, translate_frames
 from rabit.tools.video_files import natural_key, frame_rate, read_frames, write_frames
 from rabit.networks.pretrained import find_builder, model_names
 from rabit.networks.translate import rabit
-from rabit.core.tensors.colors import PALETTE
+from rabit.core.colors import PALETTE
 
 SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
 

@@ -10,7 +10,7 @@ from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import inspect_folder
 from rabit.inputs.palettes import MAX_BLENDED_FRACTION, PALETTES, read_labels, read_palette, voc_color
 from rabit.matching.street import street_pairs
-from rabit.core.tensors.colors import PALETTE, color_labels
+from rabit.core.colors import PALETTE, color_labels
 
 
 def write(path, rows):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rabit.core.tensors.devices import seed_all
+from rabit.core.devices import seed_all
 from rabit.core.tensors.tensors import RabitError, to_pil
 from rabit.data.datasets import prefetch
 from rabit.inputs.samples import conditions_of
