@@ -7,6 +7,7 @@ __all__ = ['PARTS', 'register', 'registered', 'find']
 
 # %% ../../nbs/0_core/05_registry.ipynb #b8bcbbfa
 import os, sys
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from .tensors import RabitError, check
@@ -27,6 +28,7 @@ def register(
     _own[kind][name] = thing
 
 # %% ../../nbs/0_core/05_registry.ipynb #d369e9df
+@lru_cache
 def _installed(kind): return {point.name: point.value for point in entry_points(group=f"rabit.{kind}")}
 
 # %% ../../nbs/0_core/05_registry.ipynb #3b174290
