@@ -6,7 +6,7 @@ the model's output and the ground truth. `--checkpoint` names another model, `--
 import argparse, sys
 from pathlib import Path
 import torch
-from rabit.core.tensors.tensors import one_hot
+from rabit.core.tensors import one_hot
 from rabit.networks.translate import Translator
 from rabit.matching.street import street_pairs
 from rabit.core.figures import save_grid
