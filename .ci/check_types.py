@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Why: nbdev knows nothing of types. mypy over rabit/, and over README's and the tutorials' code as a user's file would hold it.
+"""Why: nbdev knows nothing of types: mypy over rabit/ and over the code of README and tutorials.
 
-`python .ci/check_types.py [PATH ...]` checks only the modules named."""
+The latter is checked as a user's file would hold it. `python .ci/check_types.py [PATH ...]` checks only the
+modules named."""
 import ast, json, re, subprocess, sys, tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OPTIONS = ["--ignore-missing-imports", "--no-error-summary", "--hide-error-context", "--show-error-codes", "--allow-redefinition",
-           "--python-version", "3.11", "--exclude", "_modidx", "--cache-dir", str(ROOT / ".mypy_cache")]
+OPTIONS = ["--ignore-missing-imports", "--no-error-summary", "--hide-error-context", "--show-error-codes",
+           "--allow-redefinition", "--python-version", "3.11", "--exclude", "_modidx", "--cache-dir",
+           str(ROOT / ".mypy_cache")]
 
 
 def plain(source):
@@ -24,10 +26,12 @@ def snippets():
     yield "readme", "\n".join(re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S))
     for path in sorted((ROOT / "nbs/tutorials").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        yield "tutorial_" + path.stem, "\n\n".join(plain("".join(c["source"])) for c in cells if c["cell_type"] == "code")
+        yield "tutorial_" + path.stem, "\n\n".join(plain("".join(c["source"])) for c in cells
+                                                   if c["cell_type"] == "code")
 
 
-def mypy(paths, **kwargs): return subprocess.run([sys.executable, "-m", "mypy", *OPTIONS, *map(str, paths)], cwd=ROOT, **kwargs)
+def mypy(paths, **kwargs):
+    return subprocess.run([sys.executable, "-m", "mypy", *OPTIONS, *map(str, paths)], cwd=ROOT, **kwargs)
 
 
 def main(paths):
