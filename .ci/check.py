@@ -186,7 +186,7 @@ from nbdev.test import test_nb
 sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=["notest", "slow", "gpu", "test"], basepath=sys.argv[2])[0])
 """
 # how long each notebook took once; decides their order alone
-SECONDS = Path(__file__).with_name("seconds.json")
+SECONDS = Path(__file__).with_name("seconds.json")  # decides the order alone
 CHEAP = (export, clean, tests, readme, style)
 LONG = (types, notebooks, pytest)
 
