@@ -7,7 +7,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from rabit.tools import video_files as F
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.inputs.palettes import read_labels
 from rabit.tools.video import local_match, blend_frames, translate_frames
 from rabit.tools.video_files import natural_key, frame_rate, read_frames, write_frames
