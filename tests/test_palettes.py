@@ -5,7 +5,7 @@ import json, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import inspect_folder
 from rabit.inputs.palettes import MAX_BLENDED_FRACTION, PALETTES, read_labels, read_palette, voc_color
