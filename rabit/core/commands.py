@@ -12,7 +12,7 @@ import inspect, shlex, sys, torch, warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from fastcore.docments import docments
 from functools import wraps
 from types import NoneType, UnionType
@@ -27,7 +27,7 @@ def printable(
     "Text that cannot steer a terminal"
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
-# %% ../../nbs/0_core/04_commands.ipynb #0c162809
+# %% ../../nbs/0_core/04_commands.ipynb #b9f791b0
 def error_line(
     e:BaseException,  # what a command ended in
 )->str|None:          # one line, or nothing where it is a bug
@@ -39,7 +39,7 @@ def error_line(
     else: return None
     return printable(" ".join(said.split("\n")))
 
-# %% ../../nbs/0_core/04_commands.ipynb #50985d66
+# %% ../../nbs/0_core/04_commands.ipynb #e3dc9aba
 def run_politely(
     name:str,          # of the command
     work:Callable,     # without arguments
@@ -77,7 +77,7 @@ class Parser(ArgumentParser):
     def renamed(self, argv): return _renamed(list(argv), self.old, self.prog)
     def error(self, message): raise RabitError(f"{message} ({self.prog} --help tells more)")
 
-# %% ../../nbs/0_core/04_commands.ipynb #ee45e4f1
+# %% ../../nbs/0_core/04_commands.ipynb #64963c25
 def _renamed(argv, old, prog):
     "The arguments with old names of options replaced; each is told once on standard error"
     found, told = [], set()
@@ -92,8 +92,8 @@ def _renamed(argv, old, prog):
             told.add(name)
     return found
 
-# %% ../../nbs/0_core/04_commands.ipynb #67683886
-@dataclass(frozen=True)
+# %% ../../nbs/0_core/04_commands.ipynb #139be4d2
+@dataclass(frozen=True, eq=False)                # choices may be a list, which has no hash
 class Arg:
     "What a type does not say of an option"
     short:str = ""                 # a second name, such as "-o"
@@ -105,31 +105,39 @@ class Arg:
     help:str = ""                  # where the parameter has no comment
     old:tuple[str, ...] = ()       # names that it had; "--model=": only where the value holds a "="
 
-# %% ../../nbs/0_core/04_commands.ipynb #ecfc19e3
+    def refined(self, other):
+        "What `other` says, and where it says nothing, what this one says"
+        said = {f.name: getattr(other, f.name) for f in fields(self) if getattr(other, f.name) != f.default}
+        return replace(self, **said)
+
+# %% ../../nbs/0_core/04_commands.ipynb #85ab822b
 def _read_annotation(annotation):
     "The type (of a list: of its items) and the `Arg` of an annotation, without None"
     arg = Arg()
     while True:
         if get_origin(annotation) is Annotated:
             annotation, *notes = get_args(annotation)
-            arg = next((note for note in notes if isinstance(note, Arg)), arg)
+            for note in notes:
+                if isinstance(note, Arg): arg = arg.refined(note)
         elif get_origin(annotation) in (Union, UnionType):
             annotation = next(a for a in get_args(annotation) if a is not NoneType)
         elif get_origin(annotation) in (list, tuple) and arg.read is None: annotation = get_args(annotation)[0]
         else: return annotation, arg
 
-# %% ../../nbs/0_core/04_commands.ipynb #7d7b5302
+# %% ../../nbs/0_core/04_commands.ipynb #7545252f
 def _help(text, default):
     "A parameter's help, in one line and with its default"
     text = " ".join((text or "").split()).replace("%", "%%")
     shown = default not in (None, inspect.Parameter.empty) and not isinstance(default, bool)
     return f"{text} (default {default})" if shown and "(default" not in text else text
 
+def _flag(name): return ("--" if len(name) > 1 else "-") + name.rstrip("_").replace("_", "-")
+
 def _add_option(p, parameter, text):
     "Give a parser the option (or positional argument) that a parameter describes"
     kind, arg = _read_annotation(parameter.annotation)
     empty, default = inspect.Parameter.empty, parameter.default
-    flag = "--" + parameter.name.replace("_", "-")
+    flag = _flag(parameter.name)
     told = _help(text or arg.help, default)
     if kind is bool:
         flag = flag.replace("--", "--no-", 1) if default else flag
@@ -149,7 +157,7 @@ def _add_option(p, parameter, text):
                            default=None if default is empty else default, **options)
     p.old.update({old: flag for old in arg.old})
 
-# %% ../../nbs/0_core/04_commands.ipynb #4946d51a
+# %% ../../nbs/0_core/04_commands.ipynb #b038cc41
 def parser_of(
     f:Callable,  # a function whose parameters are annotated and documented
 )->Parser:
@@ -167,7 +175,7 @@ def parse_args(
     "What a command line says to a function"
     return parser_of(f).parse_args(argv)
 
-# %% ../../nbs/0_core/04_commands.ipynb #1bd1f8af
+# %% ../../nbs/0_core/04_commands.ipynb #58d924f7
 _typed:ContextVar[tuple] = ContextVar("_typed", default=())
 
 def command(
@@ -187,7 +195,7 @@ def typed()->str:
     "The command line that is being carried out, for reports; empty in a plain call"
     return shlex.join(_typed.get())
 
-# %% ../../nbs/0_core/04_commands.ipynb #ca2117c7
+# %% ../../nbs/0_core/04_commands.ipynb #72d28968
 def changed_options(
     f:Callable,    # a command
     options:dict,  # its arguments by name
@@ -200,7 +208,7 @@ def option_names(
     names:Iterable[str],  # of parameters
 )->str:                   # "--self-pair-prob, --split"
     "Parameters as the options that users know"
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    return ", ".join(map(_flag, names))
 
 # %% ../../nbs/0_core/04_commands.ipynb #6dcb10ec
 def parse_size(
@@ -225,7 +233,7 @@ def parse_loss_weight(
         raise ArgumentTypeError(f"{text!r} is no weight of a loss; NAME=NUMBER such as match=0.3 is"
                                 ) from None
 
-# %% ../../nbs/0_core/04_commands.ipynb #4a859fe9
+# %% ../../nbs/0_core/04_commands.ipynb #1abe8b32
 def parse_model_arg(
     text:str,            # "k=5" or "position=coord"
 )->tuple[str, object]:   # ("k", 5)
@@ -258,7 +266,7 @@ def positive_float(
         raise ArgumentTypeError(f"{text!r} does not fit; a number above 0 is needed")
     return number
 
-# %% ../../nbs/0_core/04_commands.ipynb #80c6e33c
+# %% ../../nbs/0_core/04_commands.ipynb #97bf5d6d
 def parse_save_interval(
     text:str,           # "500" or "10m"
 )->dict[str, Any]:      # fields of the training configuration
@@ -269,7 +277,7 @@ def parse_save_interval(
         raise ArgumentTypeError(
             f"{text!r} does not fit; steps such as 500, or minutes such as 10m, are needed") from None
 
-# %% ../../nbs/0_core/04_commands.ipynb #830c2ffe
+# %% ../../nbs/0_core/04_commands.ipynb #d79aabe4
 Size = Annotated[tuple[int, int], Arg(read=parse_size, metavar="WxH")]   # (h, w)
 Count = Annotated[int, Arg(read=positive_int)]                           # at least 1
 Positive = Annotated[float, Arg(read=positive_float)]                    # above 0
