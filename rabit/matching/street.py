@@ -265,7 +265,7 @@ STREET = World("street", STREET_CLASSES, STREET_PARTS, tuple(STREET_PART_CLASS.t
 def street_pairs(
     indices:Sequence[int]|Tensor, # sample numbers: a list, a range or an int64 tensor (b,)
     seed:int=0, # names the world; sample i of seed s is always the same
-    size:Sequence[int]=(64, 64), # (h, w) in pixels
+    size:tuple[int, int]=(64, 64), # (h, w) in pixels
     hard:bool=True, # the benchmark, or the easy form
     antialias:int=2, # samples per pixel side
     device:str|torch.device="cpu", # where to compute
