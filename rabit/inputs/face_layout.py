@@ -30,12 +30,12 @@ class Frame(NamedTuple):
     center:tuple # two (b,), where the head is, unit square
 
 def head_frame(
-    x0:Tensor, # centre of the head, unit square (b,)
-    y0:Tensor,
+    x0:Tensor, # x of the centre of the head, unit square (b,)
+    y0:Tensor, # y of the centre (b,)
     scale:Tensor, # radius of the head, unit square (b,)
     yaw:Tensor, # tangent of half the angle to the right (b,)
-    pitch:Tensor, # of half the angle up
-    roll:Tensor, # of half the angle clockwise
+    pitch:Tensor, # tangent of half the angle up (b,)
+    roll:Tensor, # tangent of half the angle clockwise (b,)
 ) -> Frame:
     "A head that turns, nods and tilts, seen from far away"
     (cy, sy), (cp, sp), (cr, sr) = map(_turn, (yaw, pitch, roll))
@@ -220,8 +220,8 @@ def _body(pose):
 # %% ../../nbs/2_inputs/25_face_layout.ipynb #2d328ad5
 def compose_face(
     pose:Pose, # of b faces
-    look:Look,
-    hair:Hair,
+    look:Look, # of b faces
+    hair:Hair, # of b faces
     worn:Tensor, # (b, 11) bool, which of the wearable parts there are
 ) -> Layout: # of 26 parts
     "The cards of a face, back to front"

@@ -100,10 +100,10 @@ class Layout(NamedTuple):
 FAR = 1e6 # "no limit" for an extent
 
 def extent_of(
-    u0:Tensor|float, # box: a number or (b,) each; a box without an inside leaves the part out
-    u1:Tensor|float,
-    v0:Tensor|float,
-    v1:Tensor|float,
+    u0:Tensor|float, # from this u; like the others, a number or (b,)
+    u1:Tensor|float, # to this u; a box without an inside leaves the part out
+    v0:Tensor|float, # from this v
+    v1:Tensor|float, # to this v
     like:Tensor, # (b,): numbers become such tensors
 ) -> Tensor: # (b, 4)
     "A batch of boxes from four entries"
