@@ -242,8 +242,10 @@ def rabit_bench(
     side, sides = largest_size(config, where, largest_size_)
     def shape(height): return f"{height * w // h}×{height}"
     print(f"largest image that fits (batch 1, doubled up to a height of {largest_size_}): "
-          f"{shape(side) if side else 'none'}; MB: {', '.join(f'{shape(n)}: {mb:.0f}' for n, mb in sides.items())}")
+          f"{shape(side) if side else 'none'}; MB: "
+          f"{', '.join(f'{shape(n)}: {mb:.0f}' for n, mb in sides.items())}")
     if json:
-        write_json(json, dict(machine=machine_info(where) | dict(threads=torch.get_num_threads()), preset=preset_,
-                              size=config.size, batch=config.batch, variants=found, largest=fits, memory=tried,
-                              largest_height=side, memory_by_height=sides))
+        machine = machine_info(where) | dict(threads=torch.get_num_threads())
+        write_json(json, dict(machine=machine, preset=preset_, size=config.size, batch=config.batch,
+                              variants=found, largest=fits, memory=tried, largest_height=side,
+                              memory_by_height=sides))

@@ -188,15 +188,18 @@ def write_comparison(
     write_json(out / "compare.json", found)
     text = report(found, ablations)
     write_atomic(out / "compare.md", lambda path: path.write_text(text, encoding="utf-8"))
-    draw_bars({name: row for name, row in spread(rows, budget).items() if name in wanted}).savefig(out / "bars.png")
-    draw_samples({name: out / "runs" / f"{name}-{budget}-0" for name in wanted}, out / "samples.png", size=size)
-    print(f"{text}\ntables: {out / 'compare.md'}, numbers: {out / 'compare.json'}, images: {out / 'bars.png'}, "
-          f"{out / 'samples.png'}")
+    shown = {name: row for name, row in spread(rows, budget).items() if name in wanted}
+    draw_bars(shown).savefig(out / "bars.png")
+    folders = {name: out / "runs" / f"{name}-{budget}-0" for name in wanted}
+    draw_samples(folders, out / "samples.png", size=size)
+    print(f"{text}\ntables: {out / 'compare.md'}, numbers: {out / 'compare.json'}, images: "
+          f"{out / 'bars.png'}, {out / 'samples.png'}")
 
 # %% ../../nbs/8_comparison/82_compare.ipynb #5db57c4b
 @command
 def rabit_compare(
-    models:Annotated[list[str], Arg(nargs="+", choices=model_names, old=("--systems",))]|None=None,  # default: all
+    # default: all
+    models:Annotated[list[str], Arg(nargs="+", choices=model_names, old=("--systems",))]|None=None,
     # default: all; none: the models alone
     ablations:Annotated[list[str], Arg(nargs="+", choices=[*sorted(ABLATIONS), "none"])]|None=None,
     # steps, or seconds with an s; ablations get the first (default 120 30s)
@@ -209,7 +212,7 @@ def rabit_compare(
     device:Device="auto",
     out:Path=Path("outputs/compare"),   # folder; an interrupted comparison goes on in it
 ):
-    "Train several models, and variants of them, on the same scenes with the same budget; tables, bars, samples"
+    "Train several models, and variants of them, on the same scenes with the same budget, and compare them"
     where, (h, w), budgets = pick_device(device), size or (64, 64), budget or ["120", "30s"]
     settings = dict(preset=preset_, size=[h, w], count=count, device=str(where))
     preset(preset_, size=(h, w))                # refuse now what no run could use
@@ -219,6 +222,7 @@ def rabit_compare(
     runs, wanted, chosen = comparison_runs(models or model_names(), names, budgets, seeds, settings)
     print(f"{len(runs)} runs, {jobs} at a time; each leaves a file in {out / 'runs'}")
     start, rows = perf_counter(), run_all(runs, out, jobs)
-    found = dict(command=typed(), minutes=round((perf_counter() - start) / 60, 1), machine=machine_info(where),
-                 settings=settings, budgets=budgets, seeds=list(range(seeds)), ablations=list(chosen), rows=rows)
+    found = dict(command=typed(), minutes=round((perf_counter() - start) / 60, 1),
+                 machine=machine_info(where), settings=settings, budgets=budgets, seeds=list(range(seeds)),
+                 ablations=list(chosen), rows=rows)
     write_comparison(found, chosen, wanted, out)

@@ -243,11 +243,12 @@ def print_speeds(
     print(f"\n{'bi-level':28}{'forward ms':>12}{'with back':>12}{'MB between':>12}{'floor ms':>10}")
     grown = {side: rows["bi-level"] for side, rows in found["growth"].items()}
     for side, row in grown.items():
-        print(f"{side + '² tokens':28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}{row['memory']:12.0f}"
-              f"{1000 * found['floor'][side]['floor']:10.1f}")
+        print(f"{side + '² tokens':28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}"
+              f"{row['memory']:12.0f}{1000 * found['floor'][side]['floor']:10.1f}")
     sizes = [int(side)**2 for side in grown]
-    exponents = {what: scaling_exponent(sizes, [row[what] for row in grown.values()]) for what in ("forward", "both")}
-    print(f"grows like n to the power of {exponents['forward']:.2f} (forward), {exponents['both']:.2f} (with back)")
+    forward, both = (scaling_exponent(sizes, [row[what] for row in grown.values()])
+                     for what in ("forward", "both"))
+    print(f"grows like n to the power of {forward:.2f} (forward), {both:.2f} (with back)")
     times = ", ".join(f"{name} {1000 * t:.0f} ms" for name, t in found["topk"].items())
     print(f"\nsoft top-k of 4096 rows of 4096: {times}")
     print("Sinkhorn at equal accuracy: "
@@ -265,8 +266,10 @@ def rabit_speed(
     "Measure every form of matching on this machine: time, memory, growth, the floor; soft top-k; position"
     if json: check_output(json, (".json",))
     where, threads = pick_device(device), torch.get_num_threads()
-    found = bench_matching(where, (32, 64, 128) if quick else SIDES, 64 if quick else 256, 1 if quick else rounds)
+    sizes = ((32, 64, 128), 64, 1) if quick else (SIDES, 256, rounds)
+    found = bench_matching(where, *sizes)
     found = dict(machine=machine_info(where) | dict(threads=threads)) | found
-    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {threads} threads, {where}")
+    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {threads} threads, "
+          f"{where}")
     print_speeds(found)
     if json: write_json(json, found)

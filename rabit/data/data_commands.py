@@ -20,11 +20,11 @@ from ..inputs.samples import worlds
 from ..networks.features import VGG19
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #bee103fe
-Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own images/ and "
-    "labels/, or a public set as published (default street)")]
+Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own "
+    "images/ and labels/, or a public set as published (default street)")]
 Split = Annotated[str, Arg(help="part of the folder, such as train or val")]
-Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, as rabit_retrieve "
-    "writes it (default: any of another sequence)")]
+Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, as "
+    "rabit_retrieve writes it (default: any of another sequence)")]
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #1c9c9d26
 def check_data(
@@ -63,7 +63,8 @@ def rabit_retrieve(
     # and labels
     vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
     k:Count|None=None,        # exemplars for each image (default 5, or as many as there are)
-    out:Annotated[Path, Arg("-o")]=Path("pairs.json"),  # list to write: .json, or .txt with a pair on each line
+    # list to write: .json, or .txt with a pair on each line
+    out:Annotated[Path, Arg("-o")]=Path("pairs.json"),
 ):
     "List the exemplars that resemble each image of DATA, from other sequences"
     check_output(out, (".json", ".txt", ".csv"))
