@@ -2,10 +2,11 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'IMAGE_FORMATS', 'MAX_SIDES', 'ENDINGS', 'walk', 'list_files', 'check_writable', 'write_atomic',
-           'hold_folder', 'check_output', 'save_image', 'write_image', 'check_sides', 'natural_key', 'find_named']
+           'read_json', 'hold_folder', 'check_output', 'save_image', 'write_image', 'check_sides', 'natural_key',
+           'find_named']
 
 # %% ../../nbs/0_core/01_files.ipynb #ab32c4b4
-import os, re
+import json, os, re
 from PIL import Image
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,19 @@ def write_atomic(
     except (OSError, SafetensorError) as e:
         raise RabitError(f"{path} cannot be written ({getattr(e, 'strerror', None) or e}); a place with room "
                          "is needed") from None
+
+# %% ../../nbs/0_core/01_files.ipynb #fe4b6452
+def read_json(
+    path,  # of a JSON object
+)->dict:
+    "Read a JSON object, or say what is wrong with the file"
+    # a pipe would be waited for
+    check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")
+    try: found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        raise RabitError(f"{path} cannot be read ({e}); a JSON file is needed") from None
+    check(isinstance(found, dict), f"{path} holds a {type(found).__name__}; a JSON object is needed")
+    return found
 
 # %% ../../nbs/0_core/01_files.ipynb #48e5b7ff
 @contextmanager

@@ -22,7 +22,7 @@ from ..data.layouts import detect_layout
 from ..inputs.conditions import CONDITIONS
 from ..inputs.samples import SceneDataset, world, worlds
 from ..networks.model_options import add_model_options, DEFAULT_CHECKPOINT, load_model
-from ..networks.pretrained import find_builder, model_builder, model_names, saved_config, shipped_weights
+from ..networks.pretrained import find_builder, model_names, saved_config, shipped_weights
 from ..networks.translate import Translator
 from .callbacks import sample_rows
 from .checkpoint import PREVIOUS, STATE
@@ -106,7 +106,7 @@ def train_config(
                   and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if known else str(Path(args.data).resolve())  # so that --resume works from anywhere
-    builder, model = model_builder(args.model or "rabit"), dict(args.model_arg)
+    builder, model = args.model or "rabit", dict(args.model_arg)
     if args.init_from is not None and not args.model:
         builder = str(saved_config(args.init_from).get("builder"))
     takes = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
