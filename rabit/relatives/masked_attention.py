@@ -93,8 +93,7 @@ class MATBlock(nn.Module):
         channels:int,  # of query and key
         temperature:float=0.05,  # τ = 1/α
         mask:str="weigh",  # see `masked_match`
-        # how the mass enters 1 − sums: "single", "multi" or "none" (nothing is filled in)
-        confidence:str="single",
+        confidence:str="single",  # how the row sum r enters 1 − r: "single", "multi" or "none" (no filling)
     ):
         super().__init__()
         self.temperature, self.mask = temperature, mask
