@@ -193,7 +193,8 @@ def run_all(
     progress:bool=True,  # show a bar
 )->list:         # of what was asked with "row", in the order of `runs`
     "Make all runs that have not been made"
-    folder, rows = Path(out) / "runs", [{}] * len(runs)
+    folder = Path(out) / "runs"
+    rows:list[dict] = [{}] * len(runs)
     bar = tqdm(total=len(runs), desc=str(out), unit="run", disable=not progress, dynamic_ncols=True)
     with ThreadPoolExecutor(jobs) as pool, bar:
         futures = {pool.submit(run_once, run_path(folder, asked), asked): i for i, asked in enumerate(runs)}

@@ -7,6 +7,7 @@ __all__ = ['SMALL', 'ABLATIONS', 'build', 'Entry', 'Ablation', 'model_entries']
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #df33a924
 from dataclasses import dataclass, field
+from typing import cast
 from ..networks.pretrained import find_builder, model_names
 from ..networks.translate import Translator
 
@@ -17,11 +18,11 @@ def build(
     **arguments,  # of the model's builder
 )->Translator:
     "One of the models, untrained"
-    return find_builder(name)(classes, **arguments)
+    return cast(Translator, find_builder(name)(classes, **arguments))
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #a69e5ef9
 SMALL = {name: dict(stride=2) for name in model_names()}  # 32×32 tokens for images of 64×64
-SMALL["matebit"]["warmup"] = 60                           # steps before its style loss: fewer than a small run has
+SMALL["matebit"]["warmup"] = 60  # steps before its style loss: fewer than a small run has
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #385bc465
 @dataclass
@@ -55,18 +56,21 @@ def _semantic(name): return Entry(name, SMALL[name] | dict(position="semantic"))
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #22aa0080
 ABLATIONS = dict(
-    position=Ablation("semantic position encoding beats CoordConv, and CoordConv beats none (RABIT, section 3.2)",
+    position=Ablation("semantic position encoding beats CoordConv, and CoordConv beats none "
+                      "(RABIT, section 3.2)",
                       "rabit", {"no position": _rabit(position="none"), "CoordConv": _rabit(position="coord"),
                                 "semantic, centroid": _rabit(frame="centroid")}),
     topk=Ablation("a top-k with a gradient is needed to train the ranking (RABIT, section 3.1)",
                   "rabit", {"hard top-k": _rabit(topk="hard"), "straight-through": _rabit(topk="straight")}),
-    dense=Ablation("at equal memory, blocks on a fine grid beat all tokens of a coarse one (RABIT, section 4)",
+    dense=Ablation("at equal memory, blocks on a fine grid beat all tokens of a coarse one "
+                   "(RABIT, section 4)",
                    "rabit", {"dense, equal memory": _dense(stride=4), "dense, equal grid": _dense(stride=2)}),
     k=Ablation("a few blocks are enough (RABIT, section 4)",
                "rabit", {"k = 1": _rabit(k=1), "k = 5": _rabit(k=5)}),
     block=Ablation("the block's side balances cost and quality (RABIT, section 3.1)",
                    "rabit", {"block 2": _rabit(block=2), "block 8": _rabit(block=8)}),
-    confidence=Ablation("injection by confidence beats blind trust, and many channels beat one (RABIT, section 3.3)",
+    confidence=Ablation("injection by confidence beats blind trust, and many channels beat one "
+                        "(RABIT, section 3.3)",
                         "rabit", {"no confidence": _rabit(confidence="none"),
                                   "one channel": _rabit(confidence="single")}),
     mat=Ablation("three blocks of masked attention are best (MATEBIT's poster)",

@@ -63,6 +63,5 @@ def cocosnet(
     config = locals() | dict(builder="cocosnet")
     model = Translator.assemble(DenseMatcher(temperature), config)
     if confidence == "none":
-        widths = [level.out_channels for level in model.injector.condition.levels]
-        model.injector = JointInjector(classes, widths)
+        model.injector = JointInjector(classes, tuple(width * i for i in (1, 2, 3, 4)))
     return model

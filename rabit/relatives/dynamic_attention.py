@@ -49,10 +49,9 @@ def prune_heads(
     check(dims >= 2 and margin >= 0, f"dims must be ≥ 2 and margin ≥ 0, got dims = {dims}, margin = {margin}")
     query, key = conv(channels, dims, size=1), conv(channels, dims, size=1)
     with torch.no_grad():
-        nn.init.zeros_(query.weight)
-        nn.init.zeros_(query.bias)
-        query.bias[0] = margin**.5
-        nn.init.orthogonal_(query.weight[1:, :, 0, 0], max(1., channels / (dims - 1))**.5)
+        weight, bias = (x.zero_() for x in query.parameters())
+        bias[0] = margin**.5
+        nn.init.orthogonal_(weight[1:, :, 0, 0], max(1., channels / (dims - 1))**.5)
         key.load_state_dict(query.state_dict())
     return query, key
 

@@ -10,6 +10,7 @@ __all__ = ['Candidates', 'mask_duplicates', 'children', 'neighbours', 'best_cand
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
+from collections.abc import Iterator
 from typing import NamedTuple
 from ..core.tensors import center_normalize, check, crop_to, pad_to, positional_norm
 from ..matching.match import check_pair, Match
@@ -22,7 +23,8 @@ from .dynamic_attention import Attention, dynamic_attention, prune_heads, renorm
 # %% ../../nbs/7_relatives/74_dynast.ipynb #4ed706ea
 class Candidates(NamedTuple):
     "Which exemplar tokens each query token looks at"
-    index:Tensor  # (b, q, h, w) int64, exemplar tokens in reading order
+    # (b, q, h, w) int64, exemplar tokens in reading order (hides tuple.index, which nobody calls)
+    index:Tensor  # type: ignore[assignment]
     valid:Tensor  # (b, q, h, w) bool: does the candidate exist, and is it the first of its name in the list?
 
 def _inside(y, x, size): return (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
@@ -83,8 +85,7 @@ def best_candidates(
 
 # %% ../../nbs/7_relatives/74_dynast.ipynb #daf294d9
 def _zero_init(layer):
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    for x in layer.parameters(): nn.init.zeros_(x)
     return layer
 
 def _identity_conv(channels):
@@ -225,7 +226,8 @@ class DynamicMatcher(nn.Module):
         keys:list,  # exemplar features, coarsest first
     )->list:        # a `Match` of every layer
         "Dense, then children and neighbours, refining the query on the way"
-        q, own, matches, units = xs[0], None, [], iter(self.units)
+        q, own, matches = xs[0], None, []
+        units:Iterator = iter(self.units)
         for level, (x, key) in enumerate(zip(xs, keys)):
             size = x.shape[-2:]
             if level: q = x + crop_to(self.up[level - 1](F.interpolate(q, scale_factor=2)), size)

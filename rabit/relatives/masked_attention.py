@@ -82,8 +82,9 @@ def identity_conv(
     "A 1×1 convolution that changes nothing yet"
     layer = nn.Conv2d(channels, channels, 1)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(channels)[..., None, None])
-        layer.bias.zero_()
+        weight, bias = layer.parameters()
+        weight.copy_(torch.eye(channels)[..., None, None])
+        bias.zero_()
     return layer
 
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #ac0d7403
@@ -101,8 +102,7 @@ class MATBlock(nn.Module):
         self.fill, self.trust = SPADE(channels, channels), Confidence(channels, confidence)
         self.adapt = AdaConv(channels)
         for layer in (self.fill.gamma, self.fill.beta):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for x in layer.parameters(): nn.init.zeros_(x)
 
     def aggregate(self,
         x:Tensor,       # (b, channels, h, w) what asks in this round

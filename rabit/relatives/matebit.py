@@ -183,7 +183,7 @@ class Matebit(StyleTranslator):
         super().__init__(encoder, matcher, injector, decoder, config)
         self.register_buffer("memory", torch.zeros(config["memory"], config["code"]))
         self.register_buffer("stored", torch.zeros((), dtype=torch.int64))  # codes that were ever stored
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))   # training steps (micro-batches) seen
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))  # micro-batches seen
 
     def store_codes(self,
         codes:Tensor,  # (b, code)

@@ -31,7 +31,7 @@ def propagate(
     (_, h, w, _), found = index.shape, []
     rows, columns = torch.arange(h, device=index.device)[:, None], torch.arange(w, device=index.device)
     for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
-        y, x = (rows + dy).clamp(0, h - 1), (columns + dx).clamp(0, w - 1)     # at the border: the token itself
+        y, x = (rows + dy).clamp(0, h - 1), (columns + dx).clamp(0, w - 1)  # at the border: the token itself
         held = index[:, y, x]
         x, y = held % key_size[1] + (columns - x)[..., None], held // key_size[1] + (rows - y)[..., None]
         found.append(token_at(x, y, key_size))
@@ -110,7 +110,7 @@ def children(
 # %% ../../nbs/7_relatives/71_patch_search.ipynb #0b5f7250
 class Candidates(NamedTuple):
     "The exemplar tokens that every query token considers, best first"
-    index:Tensor   # (b, h, w, K)
+    index:Tensor   # type: ignore[assignment]  # (b, h, w, K); hides tuple.index, which nobody calls
     scores:Tensor  # (b, h, w, K) cosines
     valid:Tensor   # (b, h, w, K) bool: False where a token is listed before
 
@@ -151,9 +151,9 @@ def search_round(
 )->Candidates:         # the best K of old and new: about K + guesses + e cosines per token
     "Propagate, guess, compare, keep"
     size, quarter = key.shape[1:3], max(1, found.index.shape[-1] // 4)
-    new = [propagate(found.index[..., :quarter], size),
-           random_search(found.index[..., :1], size, guesses, seed)]
-    new = torch.cat(new if extra is None else [*new, extra], -1)
+    tried = [propagate(found.index[..., :quarter], size),
+             random_search(found.index[..., :1], size, guesses, seed)]
+    new = torch.cat(tried if extra is None else [*tried, extra], -1)
     index = torch.cat([found.index, new], -1)
     scores = torch.cat([found.scores, cosines(query, key, new)], -1)
     return keep_best(index, scores, found.index.shape[-1])
@@ -166,7 +166,7 @@ def search_levels(
     guesses:int=4,   # random guesses per token and round
 )->list:             # `Candidates` at every level
     "The plain search from coarse to fine, with lists of candidates"
-    found = [all_candidates(*grids[0], keep)]
+    found = [all_candidates(grids[0][0], grids[0][1], keep)]
     for (_, coarse), (q, k) in zip(grids, grids[1:]):
         start = children(found[-1].index, coarse.shape[1:3], q.shape[1:3], k.shape[1:3])
         now = keep_best(start, cosines(q, k, start), keep)

@@ -75,8 +75,7 @@ class Refiner(nn.Module):
         self.gates = conv(hidden + seen, 2 * hidden)
         self.fresh = conv(hidden + seen, hidden)
         self.head = conv(hidden, 2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for x in self.head.parameters(): nn.init.zeros_(x)
     def forward(self,
         state:Tensor,  # (b, hidden, h, w)
         seen:Tensor,   # (b, 12, h, w)
@@ -114,7 +113,8 @@ def proposal(
 )->Tensor:             # (b, h, w, 1)
     "The token nearest to where the best match should move"
     place = token_position(found.index[..., :1], size) + offset.detach()[..., None, :]
-    return token_at(*place.round().long().unbind(-1), size)
+    x, y = place.round().long().unbind(-1)
+    return token_at(x, y, size)
 
 # %% ../../nbs/7_relatives/72_patchmatch.ipynb #0a1778ce
 def refine_level(
@@ -140,7 +140,7 @@ def refine_level(
 
 # %% ../../nbs/7_relatives/72_patchmatch.ipynb #64fc8554
 class PatchMatcher(nn.Module):
-    "The matcher slot of CoCosNet v2: search from coarse to fine, refined by a recurrent unit, in 32 bits or more"
+    "The matcher slot of CoCosNet v2: a search from coarse to fine, refined by a recurrent unit"
     def __init__(self,
         levels:int=4,      # grids at most, each half as fine as the one before; 1 is dense matching
         keep:int=16,       # K, candidates of each token
@@ -162,7 +162,7 @@ class PatchMatcher(nn.Module):
     def forward(self,
         query:Tensor,  # (b, d, h, w)
         key:Tensor,    # (b, d, H, W)
-    )->Match:          # per token, K + 3 entries; the coarser levels' matches in `coarser`, the dense one first
+    )->Match:  # per token, K + 3 entries; the coarser levels' matches in `coarser`, the dense one first
         check_pair(query, key)
         with torch.autocast(query.device.type, enabled=False):
             query, key = (x if x.dtype == torch.float64 else x.float() for x in (query, key))
@@ -172,8 +172,9 @@ class PatchMatcher(nn.Module):
         levels:list,  # [(query, key), …] from `pyramid`
     )->Match:
         "Dense on the coarsest grid, then from level to level"
-        found, state = dense_match(*levels[0], self.temperature), None
-        start = all_candidates(*map(as_tokens, levels[0]), self.keep).index
+        (query, key), state = levels[0], None
+        found = dense_match(query, key, self.temperature)
+        start = all_candidates(as_tokens(query), as_tokens(key), self.keep).index
         for query, key in levels[1:]:
             query, key = as_tokens(query), as_tokens(key)
             start = children(start, found.key_size, query.shape[1:3], key.shape[1:3])
