@@ -294,7 +294,7 @@ def rabit_speed(
     if quick: found = bench_matching(where, (32, 64, 128), 64, 1)
     else: found = bench_matching(where, SIDES, 256, rounds)
     found = dict(machine=machine_info(where) | dict(threads=threads)) | found
-    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {threads} threads, "
-          f"{where}")
+    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, "
+          f"{threads} threads, {where}")
     print_speeds(found)
     if json: write_json(json, found)
