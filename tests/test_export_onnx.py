@@ -8,7 +8,7 @@ import pytest, torch
 pytest.importorskip("onnxruntime"); pytest.importorskip("onnxscript")
 
 from rabit.tools import export
-from rabit.core.tensors.tensors import RabitError, one_hot
+from rabit.core.tensors import RabitError, one_hot
 from rabit.tools.export import OPSET, check_onnx, export_onnx, rabit_export, read_onnx
 from rabit.networks.pretrained import build, find_builder, model_names
 from rabit.networks.translate import rabit

@@ -7,13 +7,13 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from rabit.tools import video_files as F
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.inputs.palettes import read_labels
 from rabit.tools.video import local_match, blend_frames, translate_frames
 from rabit.tools.video_files import natural_key, frame_rate, read_frames, write_frames
 from rabit.networks.pretrained import find_builder, model_names
 from rabit.networks.translate import rabit
-from rabit.core.tensors.colors import PALETTE
+from rabit.core.colors import PALETTE
 
 SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from rabit.core.tensors.devices import seed_all
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.devices import seed_all
+from rabit.core.tensors import RabitError, to_pil
 from rabit.data.datasets import prefetch
 from rabit.inputs.samples import conditions_of
 from rabit.networks.losses import match_loss
 from rabit.networks.pretrained import build, model_names
 from rabit.networks.translate import Translator
-from rabit.core.tensors.tensors import sample_at
+from rabit.core.tensors import sample_at
 from rabit.inputs.samples import worlds
 from rabit.data.style_data import (
     ImageFolder,

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rabit.training.train_commands import rabit_train
-from rabit.core.tensors.devices import seed_all
-from rabit.core.tensors.tensors import RabitError, from_blocks, one_hot, pixel_grid, to_blocks
+from rabit.core.devices import seed_all
+from rabit.core.tensors import RabitError, from_blocks, one_hot, pixel_grid, to_blocks
 from rabit.inputs.samples import SceneDataset
 from rabit.training.evaluate import evaluate
 from rabit.networks.pretrained import build, model_names
