@@ -65,7 +65,7 @@ def test_a_cut_is_no_motion():
 @pytest.mark.parametrize("name", sorted(model_names()))
 def test_every_system_paints_films(name):
     torch.manual_seed(0)
-    model = find_builder(model_names()[name])(**SMALL).eval()
+    model = find_builder(name)(**SMALL).eval()
     look = torch.rand(1, 3, 40, 32) * 2 - 1
     done = list(translate_frames(model, maps(2), look, temporal_smoothing=0))
     for x, p in zip(maps(2), done):
