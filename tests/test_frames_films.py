@@ -131,9 +131,9 @@ def test_an_old_film_stays_where_a_new_one_fails(tmp_path):
 
 def test_a_film_of_joints_lies_on_the_exemplar_as_large_as_it_came(tmp_path):
     import json
-    from rabit.inputs.conditions import CONDITIONS
+    from rabit.inputs.conditions import KINDS
     torch.manual_seed(0)
-    model = rabit(CONDITIONS["joints"], size=(32, 32), width=4, features=8, position="coord",
+    model = rabit(KINDS["joints"].channels, size=(32, 32), width=4, features=8, position="coord",
                   condition="joints").eval()
     for i in range(2):
         (tmp_path / f"{i}.json").write_text(json.dumps(dict(people=[dict(pose_keypoints_2d=[20 + i, 30, 1]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError, to_pil
-from rabit.data.datasets import prefetch
+from rabit.data.prefetch import prefetch
 from rabit.inputs.samples import conditions_of
 from rabit.networks.losses import match_loss
 from rabit.networks.pretrained import build, model_names

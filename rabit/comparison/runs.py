@@ -17,7 +17,7 @@ from .zoo import Entry
 from ..core.devices import pick_device
 from ..core.files import write_atomic
 from ..core.tensors import check
-from ..data.datasets import prefetch
+from ..data.prefetch import prefetch
 from ..networks.features import VGG19
 from ..core.files import read_json
 from ..training.config import make_dataset, preset
