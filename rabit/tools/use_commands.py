@@ -51,7 +51,7 @@ def exemplar_finder(
     exemplar_condition:Path|None=None,   # its own condition, or a folder of those
     exemplars:Path|None=None,            # a list
     palette=None,                        # from `read_palette`
-):                                       # function of a condition's name → exemplar (1, 3, H, W), its condition
+):  # function of a condition's name → exemplar (1, 3, H, W), its condition
     "Who serves as exemplar for which condition"
     check(exemplars is None or exemplar.is_dir(),
           f"--exemplars names images of a folder, and EXEMPLAR, {exemplar}, is none")
@@ -120,7 +120,7 @@ def translate_folder(
 )->dict:                    # how many images were written, kept, and failed
     "Every condition of a folder; what fails is told and left out, what exists is kept"
     conditions, counts = find_conditions(model, condition), dict(wrote=0, kept=0, failed=0)
-    condition_of(model, None, palette)            # a palette that does not fit is one error, not one for each file
+    condition_of(model, None, palette)  # a palette that does not fit is one error, not one for each file
     bar = tqdm(conditions.items(), "translating")
     for name, path in bar:
         target = out / f"{name}.{format}"
@@ -170,7 +170,7 @@ def rabit_translate(
     style:bool=False,
     palette:Palette|None=None,
     size:WorkingSize|None=None,
-    detail:bool=True,          # where the output is larger than that: do not fetch fine structure from the exemplar
+    detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
     model:OwnModel|None=None,
     device:Device="auto",
@@ -206,7 +206,7 @@ def rabit_edit(
     repaint_all:bool=False,    # paint unchanged regions anew, too
     palette:Palette|None=None,
     size:WorkingSize|None=None,
-    detail:bool=True,          # where the output is larger than that: do not fetch fine structure from the exemplar
+    detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
     model:OwnModel|None=None,
     device:Device="auto",

@@ -80,9 +80,9 @@ def train_config(
     given |= dict(classes=classes, vgg_weights=args.vgg) | (args.save_every or {})
     given |= dict(exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
-    data = args.data if args.data in worlds() else str(Path(args.data).resolve())   # --resume works from anywhere
+    data = args.data if args.data in worlds() else str(Path(args.data).resolve())  # --resume works from anywhere
     builder, model = args.model or "rabit", dict(args.model_arg or ())
-    if args.model: find_builder(args.model, dotted=True)                       # typed by the user: may be her own
+    if args.model: find_builder(args.model, dotted=True)  # typed by the user: may be her own
     elif args.init_from is not None: builder = str(saved_config(args.init_from).get("builder"))
     check_model_args(builder, model)
     usual = default_model_args(kind) if args.init_from is None else {}
