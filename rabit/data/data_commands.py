@@ -12,9 +12,9 @@ from typing import Annotated
 from ..core.commands import Arg, command, Count, option_names, printable
 from ..core.files import check_output, existing_folder, write_atomic
 from ..core.tensors import check
-from .inspect import inspect_set
+from .inspect import inspect_folder
 from .layouts import open_dataset
-from .pairs import check_listed, write_pairs
+from .pair_lists import check_listed, write_pairs
 from .retrieval import deep_features, retrieve, retrieve_by_features
 from ..inputs.samples import worlds
 from ..networks.features import VGG19
@@ -49,7 +49,7 @@ def rabit_doctor(
 ):
     "Say of a data folder what fits and what does not; exit code 1 if something does not"
     existing_folder(data)
-    report = inspect_set(data, classes, split)
+    report = inspect_folder(data, classes, split)
     print(printable(str(report)))
     sys.exit(0 if report["fits"] else 1)
 

@@ -18,7 +18,7 @@ from rabit.core.files import (
     write_image,
 )
 from ..core.tensors import check
-from ..data.pairs import read_pairs
+from ..data.pair_lists import read_pairs
 from ..inputs.images import read_image
 from ..inputs.palettes import read_palette
 from ..networks.model_options import Checkpoint, condition_of, load_model, OwnModel, Palette, WorkingSize

@@ -24,7 +24,7 @@ from ..core.files import check_output, check_writable, write_atomic, write_json
 from ..core.tensors import check
 from ..data.data_commands import check_data, Data, Exemplars, Split
 from ..data.layouts import detect_layout
-from ..inputs.conditions import CONDITIONS
+from ..inputs.conditions import KINDS
 from ..inputs.samples import SceneDataset, world, worlds
 from ..networks.model_options import Checkpoint, checkpoint_name, DEFAULT_CHECKPOINT, load_model, OwnModel
 from ..networks.pretrained import find_builder, model_names, saved_config, shipped_weights
@@ -46,13 +46,13 @@ def data_facts(
         kind = world(data).kind
         check(condition in (None, kind, "image"),
               f"--condition {condition}: the built-in scenes {data} give {kind}, or image")
-        return condition or kind, CONDITIONS[condition or kind] or classes
+        return condition or kind, KINDS[condition or kind].channels or classes
     layout = None if condition == "image" else detect_layout(data, classes)    # images need no layout
-    if layout is None: return "image", CONDITIONS["image"]
+    if layout is None: return "image", KINDS["image"].channels
     kind = condition or layout.kinds[0]
     check(kind in layout.kinds,
           f"--data {data} is {layout.description}; its conditions are {', '.join(layout.kinds)}, not {kind}")
-    count = CONDITIONS[kind] or classes or layout.classes
+    count = KINDS[kind].channels or classes or layout.classes
     check(count, f"--data {data} needs --classes, the number of label ids (rabit_doctor {data} counts them)")
     return kind, count
 
@@ -121,7 +121,7 @@ def rabit_train(
     classes:Count|None=None,
     # what a folder's conditions shall be (default: what the set is known for; labels for your own, edges
     # where there are only images)
-    condition:Annotated[str, Arg(choices=CONDITIONS)]|None=None,
+    condition:Annotated[str, Arg(choices=KINDS)]|None=None,
     out:Path|None=None,       # folder of the run (default runs/NAME-OF-DATA)
     # go on with the run in this folder; its own settings count, only --steps and --device may change
     resume:Annotated[Path, Arg(metavar="RUN")]|None=None,
@@ -184,7 +184,7 @@ def unseen_data(
                          split=split, exemplars=None if exemplars is None else str(exemplars),
                          self_pair_prob=0.)
     dataset = make_dataset(wanted, seed, augment=False)
-    def described(kind, count): return kind if CONDITIONS[kind] else f"{kind} of {count} classes"
+    def described(kind, count): return kind if KINDS[kind].channels else f"{kind} of {count} classes"
     knows, has = described(kind, classes), described(dataset.condition, dataset.classes)
     check(knows == has, f"the checkpoint {checkpoint} knows {knows}, the data {data} has {has}")
     return dataset
