@@ -23,8 +23,8 @@ from ..networks.features import VGG19
 Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own "
     "images/ and labels/, or a public set as published (default street)")]
 Split = Annotated[str, Arg(help="part of the folder, such as train or val")]
-Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, as "
-    "rabit_retrieve writes it (default: any of another sequence)")]
+Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, "
+    "as rabit_retrieve writes it (default: any of another sequence)")]
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #1c9c9d26
 def check_data(

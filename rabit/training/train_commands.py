@@ -104,7 +104,8 @@ def check_resume(
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #fa306192
 ModelArgs = Annotated[list[tuple[str, Any]], Arg(read=parse_model_arg, append=True, metavar="NAME=X",
-    old=("--model=",), help="argument of the model's builder, such as k=5 or position=coord; may be repeated")]
+    old=("--model=",), help="argument of the model's builder, such as k=5 or position=coord; may be "
+    "repeated")]
 LossWeights = Annotated[list[tuple[str, float]], Arg(read=parse_loss_weight, append=True, metavar="NAME=X",
     old=("--weight",), help="weight of a term of the loss, such as match=0; may be repeated")]
 # kind of condition → what to give
@@ -240,9 +241,9 @@ def unused_folder(
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #e06c049c
 LEGEND = ("epe: end-point error in pixels. pck: fraction of visible pixels matched within 5 % of the longer "
-          "side. instance_accuracy: fraction matched into the right one of several. warp_l1: mean distance of "
-          "the warped exemplar from the ground truth on visible pixels ([-1, 1] scale). Rows below the first "
-          "learn nothing; 'ground truth' is the known correspondence.")
+          "side. instance_accuracy: fraction matched into the right one of several. warp_l1: mean distance "
+          "of the warped exemplar from the ground truth on visible pixels ([-1, 1] scale). Rows below the "
+          "first learn nothing; 'ground truth' is the known correspondence.")
 
 def demo_report(
     results:dict,         # from `evaluate`
@@ -254,8 +255,8 @@ def demo_report(
     "The demo's table with what is needed to read it"
     h, w = config.size
     told = (f"{config.steps} steps of batch {config.batch} on hard street scenes of {w}×{h}, seed "
-            f"{config.seed}; measured on {count} scenes of another seed; {seconds / 60:.1f} minutes in all on "
-            f"{device} with {torch.get_num_threads()} threads; torch {torch.__version__}.")
+            f"{config.seed}; measured on {count} scenes of another seed; {seconds / 60:.1f} minutes in all "
+            f"on {device} with {torch.get_num_threads()} threads; torch {torch.__version__}.")
     return f"# rabit demo\n\n{told}\n\n{table(results)}\n\n{LEGEND}\n"
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #0bb9e3ea
