@@ -62,7 +62,9 @@ def check_model_args(
     names,        # arguments that were asked for
 ):
     "Refuse arguments that the builder does not take"
-    takes = signature(find_builder(builder)).parameters.keys() - {"classes", "size"}
+    parameters = signature(find_builder(builder)).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()): return
+    takes = parameters.keys() - {"classes", "size"}
     odd = sorted(set(names) - takes)
     check(not odd, f"--model-arg {', '.join(odd)}: {builder.rpartition('.')[2]} has no such argument; "
           f"it has {', '.join(sorted(takes))}")
