@@ -8,7 +8,7 @@ import pytest, torch
 pytest.importorskip("onnxruntime"); pytest.importorskip("onnxscript")
 
 from rabit.tools import export
-from rabit.core.tensors.tensors import RabitError, one_hot
+from rabit.core.tensors import RabitError, one_hot
 from rabit.tools.export import OPSET, check_onnx, export_onnx, rabit_export, read_onnx
 from rabit.networks.pretrained import build, find_builder, model_names
 from rabit.networks.translate import rabit
@@ -61,7 +61,7 @@ def test_notes_tell_a_stranger_what_to_feed(made):
                                               "any_size")} == dict(classes=7, size=[32, 40],
                                                                    exemplar_size=[48, 32], opset=OPSET,
                                                                    any_size=False)
-    assert (notes["builder"] == "rabit.networks.translate.rabit" and notes["condition"] == "labels"
+    assert (notes["builder"] == "rabit" and notes["condition"] == "labels"
             and notes["rabit"] and notes["torch"])
     assert [x.name for x in session.get_outputs()] == ["image", "warped", "confidence"]
 
@@ -83,7 +83,7 @@ def test_settings_of_the_trunk(tmp_path, topk, position):
 
 @pytest.mark.slow
 def test_edges_as_condition(tmp_path):
-    model = build(dict(builder="rabit.networks.translate.rabit", **SMALL | dict(classes=2), block=4,
+    model = build(dict(builder="rabit", **SMALL | dict(classes=2), block=4,
                        condition="edges", position="coord")).eval()
     assert check_onnx(export_onnx(model, tmp_path / "x.onnx"), model, 2) < 1e-4
 
@@ -98,7 +98,7 @@ def test_classes_of_no_world_are_checked_on_made_up_maps(tmp_path):
 @pytest.mark.parametrize("name", sorted(model_names()))
 def test_every_system_is_written_right_or_refused_in_a_sentence(tmp_path, name):
     torch.manual_seed(0)
-    model = find_builder(model_names()[name])(**SMALL).eval()
+    model = find_builder(name)(**SMALL).eval()
     try: path = export_onnx(model, tmp_path / "x.onnx")
     except RabitError as e:
         assert name != "rabit" and "cannot be written as ONNX" in str(e) and not list(tmp_path.iterdir())

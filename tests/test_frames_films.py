@@ -7,13 +7,13 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from rabit.tools import video_files as F
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.inputs.palettes import read_labels
 from rabit.tools.video import local_match, blend_frames, translate_frames
 from rabit.tools.video_files import natural_key, frame_rate, read_frames, write_frames
 from rabit.networks.pretrained import find_builder, model_names
 from rabit.networks.translate import rabit
-from rabit.core.tensors.colors import PALETTE
+from rabit.core.colors import PALETTE
 
 SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
 
@@ -65,7 +65,7 @@ def test_a_cut_is_no_motion():
 @pytest.mark.parametrize("name", sorted(model_names()))
 def test_every_system_paints_films(name):
     torch.manual_seed(0)
-    model = find_builder(model_names()[name])(**SMALL).eval()
+    model = find_builder(name)(**SMALL).eval()
     look = torch.rand(1, 3, 40, 32) * 2 - 1
     done = list(translate_frames(model, maps(2), look, temporal_smoothing=0))
     for x, p in zip(maps(2), done):

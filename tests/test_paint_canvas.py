@@ -6,7 +6,7 @@ from types import ModuleType
 import ipywidgets, numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.networks.translate import Translator
 from rabit.tools.canvas import CanvasEditor, Editor, canvas_size, paint
 from rabit.tools.edit import brush, erase_region, fill, move_region

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from rabit.core.tensors.devices import seed_all
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.devices import seed_all
+from rabit.core.tensors import RabitError, to_pil
 from rabit.data.datasets import prefetch
 from rabit.inputs.samples import conditions_of
 from rabit.networks.losses import match_loss
 from rabit.networks.pretrained import build, model_names
 from rabit.networks.translate import Translator
-from rabit.core.tensors.tensors import sample_at
+from rabit.core.tensors import sample_at
 from rabit.inputs.samples import worlds
 from rabit.data.style_data import (
     ImageFolder,
@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 
 def small(**model):
-    return build(dict(builder="rabit.networks.translate.rabit", classes=3, size=[32, 32], width=4, features=8,
+    return build(dict(builder="rabit", classes=3, size=[32, 32], width=4, features=8,
                       condition="image", position="none") | model)
 
 
@@ -149,7 +149,7 @@ def test_the_truth_of_every_world_survives_the_change_of_style(name):
 
 @pytest.mark.parametrize("name", model_names())
 def test_every_system_trains_on_images_and_transfers(name, tmp_path, folder):
-    config = preset("tiny", **(SETTINGS | dict(builder=model_names()[name], model=SMALL[name]
+    config = preset("tiny", **(SETTINGS | dict(builder=name, model=SMALL[name]
                                                | SETTINGS["model"])))
     model = train(config, tmp_path / "run", dataset=ImageFolder(folder, size=(32, 32)), device="cpu",
                   progress=False)

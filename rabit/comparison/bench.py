@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VARIANTS', 'matrix_rate', 'copy_rate', 'profile_step', 'operations', 'bench_training', 'measure_in_subprocess',
-           'bench_variants', 'free_memory', 'largest', 'largest_batch', 'largest_size', 'rabit_bench']
+           'bench_variants', 'free_memory', 'largest', 'largest_batch', 'largest_size', 'print_variants', 'rabit_bench']
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #a343cba8
 import json, math, torch
@@ -12,11 +12,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from tqdm.auto import tqdm
+from typing import Annotated
 from .compare import machine_info
 from .runs import peak_memory, run_in_subprocess, synchronize, timed_steps
-from ..core.commands import command, parse_size, Parser, positive_int
+from ..core.commands import Arg, command, Count, Device, Size
 from ..core.devices import pick_device
-from ..core.files import check_output, write_atomic
+from ..core.files import check_output, write_json
 from ..core.tensors import one_hot, RabitError
 from ..training.config import make_dataset, preset, PRESETS, TrainConfig
 from ..training.trainer import Trainer
@@ -202,64 +203,47 @@ def largest_size(
     return largest(lambda height: replace(config, batch=1, accumulate=1, size=(height, height * w // h)),
                    device, h, limit, 4, **how)
 
-# %% ../../nbs/8_comparison/83_bench.ipynb #a55515d5
-@command
-def rabit_bench(argv=None):
-    "How fast a preset trains here, and what helps"
-    p = Parser("rabit_bench", "Measure training on this machine: speed, memory, waiting, and the largest "
-               "batch and image.")
-    p.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="what to train (default demo)")
-    p.add_argument("--size", type=parse_size, metavar="WxH", help="size of the images, multiples of 8")
-    p.add_argument("--batch", type=positive_int, help="records of a step")
-    p.add_argument("--steps", type=positive_int, default=8, help="timed for each variant (default 8)")
-    p.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS),
-                   help="default: all")
-    p.add_argument("--largest", type=positive_int, default=32, metavar="N",
-                   help="look for the largest batch up to N (default 32)")
-    p.add_argument("--largest-size", type=positive_int, default=512, metavar="N",
-                   help="look for the largest image up to a height of N (default 512)")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
-    p.add_argument("--json", type=Path, help="write the numbers there, too")
-    args = p.parse_args(argv)
-    if args.json: check_output(args.json, (".json",))
-    device = pick_device(args.device)
-    config = preset(args.preset, steps=1_000_000,
-                    **{k: v for k, v in (("size", args.size), ("batch", args.batch)) if v})
-    if config.batch % 2: args.variants = [name for name in args.variants if name != "two parts"]
-    print(f"preset {args.preset}, {config.size[1]}×{config.size[0]}, batch {config.batch}, {device}, "
-          f"{torch.get_num_threads()} threads: {matrix_rate(device) / 1e9:.0f} Gflop/s, "
-          f"{copy_rate(device) / 1e9:.1f} GB/s")
-    found = bench_variants(config, device, args.variants, args.steps)
+# %% ../../nbs/8_comparison/83_bench.ipynb #093a0a8f
+def print_variants(
+    found:dict,  # from `bench_variants`
+):
+    "The table of a preset's variants"
     print(f"{'':12}{'steps/s':>9}{'images/s':>12}{'memory MB':>11}{'waits':>8}{'first step s':>14}")
     for name, row in found.items():
-        print(
-            f"{name:12}{row['steps_per_second']:9.2f}{row['images_per_second']:12.2f}{row['memory_mb']:11.0f}{100 * row['waiting']:7.1f}%{row['first_step']:14.1f}"
-        )
-    batch, tried = largest_batch(config, device, args.largest)
-    print(f"largest batch that fits (powers of two up to {args.largest}): {batch or 'none'}; MB by batch: "
+        print(f"{name:12}{row['steps_per_second']:9.2f}{row['images_per_second']:12.2f}{row['memory_mb']:11.0f}"
+              f"{100 * row['waiting']:7.1f}%{row['first_step']:14.1f}")
+
+# %% ../../nbs/8_comparison/83_bench.ipynb #a55515d5
+@command
+def rabit_bench(
+    preset_:Annotated[str, Arg(choices=sorted(PRESETS))]="demo",  # what to train
+    size:Size|None=None,      # size of the images, multiples of 8
+    batch:Count|None=None,    # samples of a step
+    steps:Count=8,            # timed for each variant
+    variants:Annotated[list[str], Arg(nargs="+", choices=VARIANTS)]|None=None,  # default: all
+    largest:Annotated[Count, Arg(metavar="N")]=32,         # look for the largest batch up to N
+    largest_size_:Annotated[Count, Arg(metavar="N")]=512,   # look for the largest image up to a height of N
+    device:Device="auto",
+    json:Path|None=None,      # write the numbers there, too
+):
+    "Measure training on this machine: speed, memory, waiting, and the largest batch and image"
+    if json: check_output(json, (".json",))
+    where = pick_device(device)
+    config = preset(preset_, steps=1_000_000, **{k: v for k, v in dict(size=size, batch=batch).items() if v})
+    h, w = config.size
+    names = [name for name in variants or VARIANTS if config.batch % 2 == 0 or name != "two parts"]
+    print(f"preset {preset_}, {w}×{h}, batch {config.batch}, {where}, {torch.get_num_threads()} threads: "
+          f"{matrix_rate(where) / 1e9:.0f} Gflop/s, {copy_rate(where) / 1e9:.1f} GB/s")
+    found = bench_variants(config, where, names, steps)
+    print_variants(found)
+    fits, tried = largest_batch(config, where, largest)
+    print(f"largest batch that fits (powers of two up to {largest}): {fits or 'none'}; MB by batch: "
           f"{', '.join(f'{b}: {mb:.0f}' for b, mb in tried.items())}")
-    side, sides = largest_size(config, device, args.largest_size)
-    def shape(height): return f"{height * config.size[1] // config.size[0]}×{height}"
-    print(f"largest image that fits (batch 1, doubled up to a height of {args.largest_size}): "
-          f"{shape(side) if side else 'none'}; MB: "
-          f"{', '.join(f'{shape(h)}: {mb:.0f}' for h, mb in sides.items())}")
-    if args.json:
-        write_atomic(
-            args.json,
-            lambda path: path.write_text(
-                json.dumps(
-                    dict(
-                        machine=machine_info(device) | dict(threads=torch.get_num_threads()),
-                        preset=args.preset,
-                        size=config.size,
-                        batch=config.batch,
-                        variants=found,
-                        largest=batch,
-                        memory=tried,
-                        largest_height=side,
-                        memory_by_height=sides,
-                    ),
-                    indent=1,
-                )
-            ),
-        )
+    side, sides = largest_size(config, where, largest_size_)
+    def shape(height): return f"{height * w // h}×{height}"
+    print(f"largest image that fits (batch 1, doubled up to a height of {largest_size_}): "
+          f"{shape(side) if side else 'none'}; MB: {', '.join(f'{shape(n)}: {mb:.0f}' for n, mb in sides.items())}")
+    if json:
+        write_json(json, dict(machine=machine_info(where) | dict(threads=torch.get_num_threads()), preset=preset_,
+                              size=config.size, batch=config.batch, variants=found, largest=fits, memory=tried,
+                              largest_height=side, memory_by_height=sides))

@@ -2,19 +2,20 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'HIGHER_IS_BETTER', 'MAIN_SCORES', 'spread', 'spread_table', 'gain', 'ablation_table', 'draw_bars',
-           'draw_samples', 'machine_info', 'report', 'rabit_compare']
+           'draw_samples', 'machine_info', 'report', 'comparison_runs', 'write_comparison', 'rabit_compare']
 
 # %% ../../nbs/8_comparison/82_compare.ipynb #7e94d89f
-import json, math, platform, shlex, statistics, sys, torch
+import json, math, platform, statistics, torch
 from pathlib import Path
 from time import perf_counter
+from typing import Annotated
 from .. import __version__
 from .runs import parse_budget, plan_runs, run_all
 from .zoo import ABLATIONS, model_entries
-from ..core.commands import command, parse_size, Parser, positive_int
+from ..core.commands import Arg, command, Count, Device, Size, typed
 from ..core.devices import pick_device
 from ..core.figures import panels, save_grid, show_bars
-from ..core.files import check_writable, write_atomic
+from ..core.files import check_writable, write_atomic, write_json
 from ..core.tensors import check
 from ..inputs.samples import SceneDataset
 from ..matching.street import STREET_CLASSES
@@ -160,57 +161,64 @@ def report(
     return "\n\n".join(parts) + "\n"
 
 # %% ../../nbs/8_comparison/82_compare.ipynb #161e14b2
-def _parser()->Parser:
-    "The options of `rabit_compare`"
-    p = Parser("rabit_compare", "Train several systems, and variants of them, on the same scenes with the "
-               "same budget; tables, bars, samples.")
-    p.add_argument("--models", nargs="+", choices=sorted(model_names()), default=sorted(model_names()),
-                   help="default: all")
-    p.add_argument("--ablations", nargs="+", choices=[*sorted(ABLATIONS), "none"], default=sorted(ABLATIONS),
-                   help="default: all; none: the systems alone")
-    p.add_argument("--budget", nargs="+", type=parse_budget, default=["120", "30s"],
-                   help="steps, or seconds with an s; ablations get the first (default 120 30s)")
-    p.add_argument("--seeds", type=positive_int, default=3, help="how many, from 0 (default 3)")
-    p.add_argument("--preset", default="tiny", help="of training (default tiny)")
-    p.add_argument("--size", type=parse_size, default=(64, 64), metavar="WxH",
-                   help="of the images (default 64x64)")
-    p.add_argument("--count", type=positive_int, default=100,
-                   help="unseen scenes to measure on (default 100)")
-    p.add_argument("--jobs", type=positive_int, default=2,
-                   help="runs at a time, one thread each (default 2); 1 on a GPU")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
-    p.add_argument("--out", type=Path, default=Path("outputs/compare"),
-                   help="folder (default outputs/compare); an interrupted comparison goes on in it")
-    return p
+def comparison_runs(
+    models,       # names
+    ablations,    # names of `ABLATIONS`
+    budgets,      # texts; ablations get the first
+    seeds:int,    # how many, from 0
+    settings,     # of every run
+)->tuple:         # the runs; the entries that are no variants, by name; the ablations by name
+    "What a comparison has to train: models, references and variants"
+    chosen = {name: a for name, a in ABLATIONS.items() if name in ablations}
+    references = {a.reference for a in chosen.values()}
+    wanted = {name: e for name, e in model_entries().items() if name in models or name in references}
+    variants = {name: e for a in chosen.values() for name, e in a.entries.items()}
+    plan = {budget: [*wanted, *(variants if i == 0 else {})] for i, budget in enumerate(budgets)}
+    return plan_runs(wanted | variants, plan, list(range(seeds)), settings), wanted, chosen
+
+# %% ../../nbs/8_comparison/82_compare.ipynb #d8329c91
+def write_comparison(
+    found:dict,   # as compare.json holds it
+    ablations,    # which were made
+    wanted,       # names of the models
+    out:Path,     # folder
+):
+    "Tables, numbers, bars and samples of a comparison"
+    budget, rows, size = found["budgets"][0], found["rows"], tuple(found["settings"]["size"])
+    write_json(out / "compare.json", found)
+    text = report(found, ablations)
+    write_atomic(out / "compare.md", lambda path: path.write_text(text, encoding="utf-8"))
+    draw_bars({name: row for name, row in spread(rows, budget).items() if name in wanted}).savefig(out / "bars.png")
+    draw_samples({name: out / "runs" / f"{name}-{budget}-0" for name in wanted}, out / "samples.png", size=size)
+    print(f"{text}\ntables: {out / 'compare.md'}, numbers: {out / 'compare.json'}, images: {out / 'bars.png'}, "
+          f"{out / 'samples.png'}")
 
 # %% ../../nbs/8_comparison/82_compare.ipynb #5db57c4b
 @command
-def rabit_compare(argv=None):
-    "Systems and ablations, the same data and budget, several seeds"
-    args = _parser().parse_args(argv)
-    device = pick_device(args.device)
-    ablations = {name: a for name, a in ABLATIONS.items() if name in args.ablations}
-    wanted = {name: e for name, e in model_entries().items() if name in args.model_names
-              or name in {a.reference for a in ablations.values()}}
-    variants = {name: e for a in ablations.values() for name, e in a.entries.items()}
-    settings = dict(preset=args.preset, size=list(args.size), count=args.count, device=str(device))
-    # refuse now what no run could use
-    preset(args.preset, size=tuple(args.size)); check_writable(args.out / "compare.json")
-    check(args.seeds <= 100, f"--seeds {args.seeds} does not fit; 1 to 100 are needed")
-    budgets = {budget: [*wanted, *(variants if i == 0 else {})] for i, budget in enumerate(args.budget)}
-    runs, start = plan_runs(wanted | variants, budgets, list(range(args.seeds)), settings), perf_counter()
-    print(f"{len(runs)} runs, {args.jobs} at a time; each leaves a file in {args.out / 'runs'}")
-    rows = run_all(runs, args.out, args.jobs)
-    shown = shlex.join(["rabit_compare", *(argv if argv is not None else sys.argv[1:])])
-    found = dict(command=shown, minutes=round((perf_counter() - start) / 60, 1), machine=machine_info(device),
-                 settings=settings, budgets=args.budget, seeds=list(range(args.seeds)),
-                 ablations=list(ablations), rows=rows)
-    write_atomic(args.out / "compare.json", lambda path: path.write_text(json.dumps(found, indent=1)))
-    text = report(found, ablations)
-    write_atomic(args.out / "compare.md", lambda path: path.write_text(text, encoding="utf-8"))
-    draw_bars({name: row for name, row in spread(rows, args.budget[0]).items()
-               if name in wanted}).savefig(args.out / "bars.png")
-    draw_samples({name: args.out / "runs" / f"{name}-{args.budget[0]}-0" for name in wanted}, args.out
-                 / "samples.png", size=tuple(args.size))
-    print(f"{text}\ntables: {args.out / 'compare.md'}, numbers: {args.out / 'compare.json'}, images: "
-          f"{args.out / 'bars.png'}, {args.out / 'samples.png'}")
+def rabit_compare(
+    models:Annotated[list[str], Arg(nargs="+", choices=model_names, old=("--systems",))]|None=None,  # default: all
+    # default: all; none: the models alone
+    ablations:Annotated[list[str], Arg(nargs="+", choices=[*sorted(ABLATIONS), "none"])]|None=None,
+    # steps, or seconds with an s; ablations get the first (default 120 30s)
+    budget:Annotated[list[str], Arg(nargs="+", read=parse_budget)]|None=None,
+    seeds:Count=3,                      # how many, from 0
+    preset_:str="tiny",                 # of training
+    size:Size|None=None,                # of the images (default 64x64)
+    count:Count=100,                    # unseen scenes to measure on
+    jobs:Count=2,                       # runs at a time, one thread each (default 2); 1 on a GPU
+    device:Device="auto",
+    out:Path=Path("outputs/compare"),   # folder; an interrupted comparison goes on in it
+):
+    "Train several models, and variants of them, on the same scenes with the same budget; tables, bars, samples"
+    where, (h, w), budgets = pick_device(device), size or (64, 64), budget or ["120", "30s"]
+    settings = dict(preset=preset_, size=[h, w], count=count, device=str(where))
+    preset(preset_, size=(h, w))                # refuse now what no run could use
+    check_writable(out / "compare.json")
+    check(seeds <= 100, f"--seeds {seeds} does not fit; 1 to 100 are needed")
+    names = ABLATIONS if ablations is None else ablations
+    runs, wanted, chosen = comparison_runs(models or model_names(), names, budgets, seeds, settings)
+    print(f"{len(runs)} runs, {jobs} at a time; each leaves a file in {out / 'runs'}")
+    start, rows = perf_counter(), run_all(runs, out, jobs)
+    found = dict(command=typed(), minutes=round((perf_counter() - start) / 60, 1), machine=machine_info(where),
+                 settings=settings, budgets=budgets, seeds=list(range(seeds)), ablations=list(chosen), rows=rows)
+    write_comparison(found, chosen, wanted, out)

@@ -19,7 +19,7 @@ from ..core.files import write_atomic
 from ..core.tensors import check
 from ..data.datasets import prefetch
 from ..networks.features import VGG19
-from ..networks.pretrained import model_builder, read_json
+from ..core.files import read_json
 from ..training.config import make_dataset, preset
 from ..training.evaluate import evaluate
 from ..training.trainer import Trainer
@@ -88,7 +88,7 @@ def measure(
     "Train one entry and measure it on scenes of another seed"
     device = pick_device(settings["device"])
     before = peak_memory(device)
-    config = preset(settings["preset"], builder=model_builder(entry.model), model=entry.model_args,
+    config = preset(settings["preset"], builder=entry.model, model=entry.model_args,
                     weights=entry.weights, seed=seed, size=settings["size"])
     config.steps = steps_in(config, int(budget[:-1]), device) if budget.endswith("s") else int(budget)
     trainer = Trainer(config, device)

@@ -2,7 +2,8 @@
 
 # %% auto #0
 __all__ = ['SIDES', 'QUICK', 'time_interleaved', 'speed_table', 'print_speed', 'scaling_exponent', 'memory_of', 'floor_of',
-           'topk_table', 'sinkhorn_table', 'batch_table', 'position_table', 'bench_matching', 'rabit_speed']
+           'topk_table', 'sinkhorn_table', 'batch_table', 'position_table', 'bench_matching', 'print_speeds',
+           'rabit_speed']
 
 # %% ../../nbs/8_comparison/85_speed.ipynb #c11a29d5
 import functools, json, math, torch
@@ -13,9 +14,9 @@ from .bench import copy_rate, free_memory, matrix_rate
 from .compare import machine_info
 from .matchers import GPU_MATCHERS, make_inputs, MATCHERS
 from .runs import peak_memory, run_in_subprocess, synchronize
-from ..core.commands import command, Parser, positive_int
+from ..core.commands import command, Count, Device
 from ..core.devices import pick_device
-from ..core.files import check_output, write_atomic
+from ..core.files import check_output, write_json
 from ..core.tensors import RabitError
 from ..matching.bilevel import best_side
 from ..matching.position import semantic_position
@@ -231,46 +232,41 @@ def bench_matching(
     return found | dict(topk=topk_table(rounds=rounds, device=device), sinkhorn=sinkhorn_table(),
                         position=position_table())
 
-# %% ../../nbs/8_comparison/85_speed.ipynb #da5de47c
-@command
-def rabit_speed(argv=None):
-    "How fast matching is here"
-    p = Parser("rabit_speed", "Measure every form of matching on this machine: time, memory, growth, the "
-               "floor; soft top-k; position.")
-    p.add_argument("--quick", action="store_true",
-                   help="grids up to 128² only, fewer rounds: under three minutes on two cores")
-    p.add_argument("--rounds", type=positive_int, default=3,
-                   help="timings of each form, of which the median counts (default 3)")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default auto)")
-    p.add_argument("--json", type=Path, help="write the numbers there, too")
-    args = p.parse_args(argv)
-    if args.json: check_output(args.json, (".json",))
-    device = pick_device(args.device)
-    found = bench_matching(device, (32, 64, 128) if args.quick else SIDES, 64 if args.quick else 256, 1
-                           if args.quick else args.rounds)
-    found = dict(machine=machine_info(device) | dict(threads=torch.get_num_threads())) | found
-    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, "
-          f"{torch.get_num_threads()} threads, {device}")
+# %% ../../nbs/8_comparison/85_speed.ipynb #fd4a1a21
+def print_speeds(
+    found:dict,  # from `bench_matching`
+):
+    "The tables of all forms, their growth, and the other operations"
     for side, rows in found["speed"].items(): print_speed(side, rows)
     for side, table in found.get("batches", {}).items():
         for batch, rows in table.items(): print_speed(side, rows, f", {batch} maps, bf16")
     print(f"\n{'bi-level':28}{'forward ms':>12}{'with back':>12}{'MB between':>12}{'floor ms':>10}")
-    for side, rows in found["growth"].items():
-        print(
-            f"{side + '² tokens':28}{1000 * rows['bi-level']['forward']:12.1f}{1000 * rows['bi-level']['both']:12.1f}{rows['bi-level']['memory']:12.0f}{1000 * found['floor'][side]['floor']:10.1f}"
-        )
-    sizes = [int(side)**2 for side in found["growth"]]
-    print(
-        "grows like n to the power of "
-        + ", ".join(
-            f"{scaling_exponent(sizes, [rows['bi-level'][what] for rows in found['growth'].values()]):.2f}"
-            f" ({words})"
-            for what, words in (("forward", "forward"), ("both", "with back"))
-        )
-    )
-    print("\nsoft top-k of 4096 rows of 4096: " + ", ".join(f"{name} {1000 * t:.0f} ms" for name,
-                                                            t in found["topk"].items()))
+    grown = {side: rows["bi-level"] for side, rows in found["growth"].items()}
+    for side, row in grown.items():
+        print(f"{side + '² tokens':28}{1000 * row['forward']:12.1f}{1000 * row['both']:12.1f}{row['memory']:12.0f}"
+              f"{1000 * found['floor'][side]['floor']:10.1f}")
+    sizes = [int(side)**2 for side in grown]
+    exponents = {what: scaling_exponent(sizes, [row[what] for row in grown.values()]) for what in ("forward", "both")}
+    print(f"grows like n to the power of {exponents['forward']:.2f} (forward), {exponents['both']:.2f} (with back)")
+    times = ", ".join(f"{name} {1000 * t:.0f} ms" for name, t in found["topk"].items())
+    print(f"\nsoft top-k of 4096 rows of 4096: {times}")
     print("Sinkhorn at equal accuracy: "
           f"{found['sinkhorn']['Sinkhorn'] / found['sinkhorn']['soft top-k']:.0f} times slower; semantic "
           f"position of (8, 512, 512): {1000 * found['position']['semantic position']:.0f} ms")
-    if args.json: write_atomic(args.json, lambda path: path.write_text(json.dumps(found, indent=1)))
+
+# %% ../../nbs/8_comparison/85_speed.ipynb #da5de47c
+@command
+def rabit_speed(
+    quick:bool=False,      # grids up to 128² only, fewer rounds: under three minutes on two cores
+    rounds:Count=3,        # timings of each form, of which the median counts
+    device:Device="auto",
+    json:Path|None=None,   # write the numbers there, too
+):
+    "Measure every form of matching on this machine: time, memory, growth, the floor; soft top-k; position"
+    if json: check_output(json, (".json",))
+    where, threads = pick_device(device), torch.get_num_threads()
+    found = bench_matching(where, (32, 64, 128) if quick else SIDES, 64 if quick else 256, 1 if quick else rounds)
+    found = dict(machine=machine_info(where) | dict(threads=threads)) | found
+    print(f"{found['rate'] / 1e9:.0f} Gflop/s, {found['bytes_per_second'] / 1e9:.1f} GB/s, {threads} threads, {where}")
+    print_speeds(found)
+    if json: write_json(json, found)

@@ -7,7 +7,7 @@ __all__ = ['SMALL', 'ABLATIONS', 'build', 'Entry', 'Ablation', 'model_entries']
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #df33a924
 from dataclasses import dataclass, field
-from ..networks.pretrained import find_builder, model_builder, model_names
+from ..networks.pretrained import find_builder, model_names
 from ..networks.translate import Translator
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #0426106a
@@ -17,7 +17,7 @@ def build(
     **arguments,  # of the system's builder
 )->Translator:
     "One of the systems, untrained"
-    return find_builder(model_builder(name))(classes, **arguments)
+    return find_builder(name)(classes, **arguments)
 
 # %% ../../nbs/8_comparison/80_zoo.ipynb #a69e5ef9
 # 32×32 tokens for images of 64×64; the papers' own grids are made for 256²

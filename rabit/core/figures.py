@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['DPI', 'TEXT', 'SMALL', 'STYLE', 'wrap', 'NotebookFigure', 'NotebookAxes', 'panels', 'label_legend', 'as_image',
-           'show_grid', 'show_row', 'show_heat', 'show_arrows', 'show_plan', 'show_curves', 'show_bars', 'save_grid']
+           'show_grid', 'show_row', 'crisp', 'show_heat', 'show_arrows', 'show_plan', 'show_curves', 'show_bars',
+           'save_grid']
 
 # %% ../../nbs/0_core/02_figures.ipynb #44e6744e
 import matplotlib, textwrap, torch
@@ -179,6 +180,15 @@ def show_row(
 )->Figure:
     "Images side by side"
     return show_grid([list(images)], titles=titles, size=size, suptitle=suptitle, limits=limits)
+
+# %% ../../nbs/0_core/02_figures.ipynb #c715b1e0
+def crisp(
+    figure:Figure,  # one with images in it
+)->Figure:          # `figure` itself
+    "Draw the pixels of a figure's images as squares, unsmoothed"
+    for axes in figure.axes:
+        for image in axes.images: image.set_interpolation("nearest")
+    return figure
 
 # %% ../../nbs/0_core/02_figures.ipynb #2d093460
 def show_heat(

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['IGNORE_INDEX', 'LABEL_DTYPES', 'RabitError', 'NotFiniteError', 'check', 'check_finite', 'check_image', 'check_map',
            'check_size', 'check_labels', 'one_hot', 'labels_of', 'grid_of', 'to_blocks', 'from_blocks', 'pixel_grid',
-           'resize', 'resize_labels', 'pad_to', 'crop_to', 'to_pil', 'center_normalize', 'positional_norm', 'sample_at']
+           'resize', 'resize_labels', 'pad_to', 'crop_to', 'to_pil', 'center_normalize', 'positional_norm', 'sample_at',
+           'labels_at']
 
 # %% ../../nbs/0_core/00_tensors.ipynb #d102e8d9
 import math, torch
@@ -255,3 +256,13 @@ def sample_at(image:Tensor, # (b, c, H, W)
     grid = (position * scale - 1).permute(0, 2, 3, 1)
     return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="border",
                          align_corners=True)
+
+# %% ../../nbs/0_core/00_tensors.ipynb #2a123a58
+def labels_at(
+    labels:Tensor,    # (b, H, W)
+    position:Tensor,  # (b, 2, h, w): x, y in pixels
+)->Tensor:            # (b, h, w)
+    "Labels at the nearest pixels; outside, those of the nearest edge"
+    H, W = labels.shape[-2:]
+    x, y = (position[:, i].round().long().clamp(0, n - 1) for i, n in ((0, W), (1, H)))
+    return labels.flatten(1).gather(1, (y * W + x).flatten(1)).view_as(x)

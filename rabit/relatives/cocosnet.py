@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from ..core.tensors import check
 from ..matching.match import dense_match, Match
 from ..networks.inject import Pyramid
-from ..networks.translate import assemble, Translator
+from ..networks.translate import Translator
 
 # %% ../../nbs/7_relatives/70_cocosnet.ipynb #af785425
 class DenseMatcher(nn.Module):
@@ -62,8 +62,8 @@ def cocosnet(
     label_mapping:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "CoCosNet, untrained (Zhang et al., CVPR 2020)"
-    config = locals() | dict(builder="rabit.relatives.cocosnet.cocosnet")
-    model = assemble(DenseMatcher(temperature), config)
+    config = locals() | dict(builder="cocosnet")
+    model = Translator.assemble(DenseMatcher(temperature), config)
     if confidence == "none":
         model.injector = JointInjector(
             classes, [level.out_channels for level in model.injector.condition.levels]

@@ -15,7 +15,7 @@ from ..matching.match import check_pair, Match
 from ..networks.encode import conv, ResBlock
 from ..networks.inject import SPADE
 from ..networks.losses import deep_warp_loss
-from ..networks.translate import assemble, Translator
+from ..networks.translate import Translator
 from .dynamic_attention import Attention, dynamic_attention, prune_heads, renormalize_kept
 
 # %% ../../nbs/7_relatives/74_dynast.ipynb #4ed706ea
@@ -267,9 +267,9 @@ def dynast(
     label_mapping:str|None=None, # of label maps in files, see `rabit`
 )->Translator:
     "DynaST, untrained (Liu et al., ECCV 2022)"
-    config = locals() | dict(builder="rabit.relatives.dynast.dynast")
+    config = locals() | dict(builder="dynast")
     check(deep >= 0, f"deep = {deep} does not fit: a weight of 0 or more is needed")
     # the encoder sets a place of 8 numbers beside the content
     channels = features + (0 if position == "none" else 8)
-    return assemble(DynamicMatcher(channels, scales, dense_layers, sparse_layers, keep, prune, margin,
-                                   temperature), config, DynastTranslator)
+    matcher = DynamicMatcher(channels, scales, dense_layers, sparse_layers, keep, prune, margin, temperature)
+    return DynastTranslator.assemble(matcher, config)

@@ -12,7 +12,7 @@ from ..core.devices import rank_and_world_size
 from ..core.tensors import check
 from ..networks.encode import conv, Features
 from ..networks.inject import Pyramid
-from ..networks.translate import assemble, Translator
+from ..networks.translate import Translator
 from .masked_attention import MaskedMatch, MaskedMatcher
 
 # %% ../../nbs/7_relatives/76_matebit.ipynb #52f5d29c
@@ -218,8 +218,7 @@ def matebit(
     label_mapping:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "MATEBIT, untrained (Jiang et al., CVPR 2023)"
-    config = locals() | dict(builder="rabit.relatives.matebit.matebit")
+    config = locals() | dict(builder="matebit")
     # the encoder puts sines and cosines of x and y in two bands beside its features
     channels = features + (0 if position == "none" else 8)
-    return assemble(MaskedMatcher(channels, blocks, temperature, mask, confidence), config,
-                    model_class=Matebit)
+    return Matebit.assemble(MaskedMatcher(channels, blocks, temperature, mask, confidence), config)

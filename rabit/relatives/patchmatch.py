@@ -13,7 +13,7 @@ from ..core.tensors import check, pixel_grid
 from ..matching.match import check_pair, dense_match, Match
 from ..networks.encode import conv
 from ..networks.losses import deep_warp_loss
-from ..networks.translate import assemble, Translator
+from ..networks.translate import Translator
 from rabit.relatives.patch_search import (
     all_candidates, as_tokens, Candidates, children, cosines, gather_features, keep_best, pyramid,
     search_round, token_at,
@@ -230,11 +230,11 @@ def patchmatch(
     label_mapping:str|None=None,  # of label maps in files, see `rabit`
 )->Translator:
     "CoCosNet v2, untrained (Zhou et al., CVPR 2021)"
-    config = locals() | dict(builder="rabit.relatives.patchmatch.patchmatch")
+    config = locals() | dict(builder="patchmatch")
     check(stride in (1, 2, 4, 8), f"stride = {stride} does not fit: a token stands for 1, 2, 4 or 8 pixels "
           "on a side")
     check(0 <= deep < math.inf, f"deep = {deep} is no weight of a loss: a finite number of 0 or more is "
           "needed")
     levels = (8 // stride).bit_length()
-    return assemble(PatchMatcher(levels, keep, iterations, guesses, hidden, temperature), config,
-                    model_class=PatchTranslator)
+    matcher = PatchMatcher(levels, keep, iterations, guesses, hidden, temperature)
+    return PatchTranslator.assemble(matcher, config)

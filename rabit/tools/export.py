@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OPSET', 'PACKAGES', 'OUTPUTS', 'TOLERANCE', 'check_packages', 'OnnxWrapper', 'quietly', 'precise_sigmoid',
-           'export_onnx', 'read_onnx', 'unseen_inputs', 'check_onnx', 'rabit_export']
+           'export_onnx', 'read_onnx', 'unseen_inputs', 'check_onnx', 'compare_export', 'rabit_export']
 
 # %% ../../nbs/6_tools/64_export.ipynb #3de12883
 import json, logging, torch, warnings
@@ -13,12 +13,13 @@ from pathlib import Path
 from torch import nn, Tensor
 from torch.export import Dim
 from tqdm.auto import tqdm
+from typing import Annotated
 from .. import __version__
-from ..core.commands import command, parse_size, Parser, positive_int
+from ..core.commands import Arg, command, Count, Device, Size
 from ..core.files import check_output, write_atomic
 from ..core.tensors import check, check_size, one_hot, RabitError, resize, resize_labels
 from ..inputs.samples import conditions_of, SceneDataset, worlds
-from ..networks.model_options import add_model_options, load_model
+from ..networks.model_options import Checkpoint, checkpoint_name, load_model, OwnModel
 from ..networks.translate import Translator
 
 # %% ../../nbs/6_tools/64_export.ipynb #e090383f
@@ -245,40 +246,44 @@ def check_onnx(
     finally: translator.train(mode)
     return worst.item()
 
-# %% ../../nbs/6_tools/64_export.ipynb #2357ea74
+# %% ../../nbs/6_tools/64_export.ipynb #a5bafcf6
 TOLERANCE = 1e-4  # largest difference from PyTorch that a file may have; a step of 8-bit color is 8e-3
 
+def compare_export(
+    path:Path,              # of a file that `export_onnx` wrote
+    translator:Translator,  # from which it was made
+    count:int,              # scenes
+):
+    "Compare a file with PyTorch, say how far they are apart, and refuse a file that is too far"
+    print(f"comparing with PyTorch on {count} unseen scenes", flush=True)
+    worst = check_onnx(path, translator, count, progress=True)
+    check(worst <= TOLERANCE, f"{path} was written, but differs from PyTorch by {worst:.2g}; at most "
+          f"{TOLERANCE:g} was expected")
+    print(f"largest difference {worst:.1e} (at most {TOLERANCE:g} is allowed; a step of 8-bit color is 8e-3)")
+
+# %% ../../nbs/6_tools/64_export.ipynb #2357ea74
 @command
-def rabit_export(argv=None):
-    "Weights in, ONNX file out, checked"
-    p = Parser("rabit_export", "Write a translator as an ONNX file and check it against PyTorch on unseen "
-               "scenes.")
-    p.add_argument("--onnx", type=Path, required=True, metavar="OUT.onnx", help="file to write")
-    p.add_argument("--size", type=parse_size, metavar="WxH",
-                   help="of label maps and outputs, multiples of 8 (default: those that the model was "
-                   "trained on)")
-    p.add_argument("--exemplar-size", type=parse_size, metavar="WxH",
-                   help="of exemplars (default: as --size)")
-    p.add_argument("--any-size", action="store_true",
-                   help="a file for all sizes that are multiples of 8; takes a few minutes to write")
-    p.add_argument("--exemplar-condition", action="store_true",
-                   help="a third input: the exemplar's own label map (default: the model reads it from the "
-                   "image)")
-    p.add_argument("--no-check", action="store_true", help="do not compare with PyTorch")
-    p.add_argument("--count", type=positive_int, default=16, help="scenes to compare on (default 16)")
-    add_model_options(p)
-    args = p.parse_args(argv)
-    check_packages(PACKAGES[:2] if args.no_check else PACKAGES)
-    check_output(args.onnx, (".onnx",))
-    translator = load_model(args)
-    print(f"writing {args.checkpoint} as ONNX, opset {OPSET} (a minute or "
-          f"two{'; several times that with --any-size' if args.any_size else ''})", flush=True)
-    export_onnx(translator, args.onnx, args.size, args.exemplar_size, args.exemplar_condition, args.any_size)
-    if not args.no_check:
-        print(f"comparing with PyTorch on {args.count} unseen scenes", flush=True)
-        worst = check_onnx(args.onnx, translator, args.count, progress=True)
-        check(worst <= TOLERANCE, f"{args.onnx} was written, but differs from PyTorch by {worst:.2g}; at "
-              f"most {TOLERANCE:g} was expected")
-        print(f"largest difference {worst:.1e} (at most {TOLERANCE:g} is allowed; a step of 8-bit color is "
-              "8e-3)")
-    print(f"wrote {args.onnx} ({args.onnx.stat().st_size / 1e6:.1f} MB, opset {OPSET})")
+def rabit_export(
+    *,
+    onnx:Annotated[Path, Arg(metavar="OUT.onnx")],  # file to write
+    # of label maps and outputs, multiples of 8 (default: those that the model was trained on)
+    size:Size|None=None,
+    exemplar_size:Size|None=None,      # of exemplars (default: as --size)
+    any_size:bool=False,               # a file for all sizes that are multiples of 8; takes a few minutes to write
+    # a third input: the exemplar's own label map (default: the model reads it from the image)
+    exemplar_condition:bool=False,
+    check:bool=True,                   # do not compare with PyTorch
+    count:Count=16,                    # scenes to compare on
+    checkpoint:Checkpoint|None=None,
+    model:OwnModel|None=None,
+    device:Device="auto",
+):
+    "Write a translator as an ONNX file and check it against PyTorch on unseen scenes"
+    check_packages(PACKAGES if check else PACKAGES[:2])
+    check_output(onnx, (".onnx",))
+    translator = load_model(checkpoint, device, size, model=model)
+    print(f"writing {checkpoint_name(checkpoint)} as ONNX, opset {OPSET} (a minute or "
+          f"two{'; several times that with --any-size' if any_size else ''})", flush=True)
+    export_onnx(translator, onnx, size, exemplar_size, exemplar_condition, any_size)
+    if check: compare_export(onnx, translator, count)
+    print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB, opset {OPSET})")

@@ -10,11 +10,12 @@ from PIL import Image
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from ..core.commands import command, Parser, positive_float
+from typing import Annotated
+from ..core.commands import Arg, command, Device, Positive
 from ..core.files import check_output, check_sides, check_writable, natural_key, SUFFIXES, write_atomic
 from ..core.tensors import check, RabitError
 from ..inputs.palettes import read_palette
-from ..networks.model_options import add_condition_options, add_model_options, condition_of, load_model
+from ..networks.model_options import Checkpoint, condition_of, load_model, OwnModel, Palette, WorkingSize
 from .video import translate_frames
 
 # %% ../../nbs/6_tools/63a_video_files.ipynb #85da33ee
@@ -159,30 +160,30 @@ def write_frames(
 
 # %% ../../nbs/6_tools/63a_video_files.ipynb #09df7cd8
 @command
-def rabit_frames(argv=None):
-    "A video of label maps and an exemplar in, a video out"
-    p = Parser("rabit_frames", "Paint the frames MAPS with the look of EXEMPLAR, in colors that stay steady.")
-    p.add_argument("maps", type=Path, help="label maps: a folder of images, or an animated GIF or PNG")
-    p.add_argument("exemplar", type=Path, help="image whose look is wanted, of any size")
-    p.add_argument("-o", "--out", type=Path, default=Path("out.gif"), help="video to write: .gif, .webp, "
-                   ".mp4 (needs ffmpeg), or a name without ending for a folder of PNGs (default out.gif)")
-    p.add_argument("--fps", type=positive_float,
-                   help="frames in a second (default: those of MAPS, if it is a video; else 10)")
-    p.add_argument("--temporal-smoothing", type=float, default=.5, metavar="X",
-                   help="share of the frame before, 0 to below 1 (default 0.5; 0: every frame alone)")
-    p.add_argument("--exemplar-condition", type=Path,
-                   help="the exemplar's own label map (default: read from the image by the model)")
-    add_condition_options(p, detail=False); add_model_options(p)
-    args = p.parse_args(argv)
-    check(0 <= args.temporal_smoothing < 1, f"--temporal-smoothing {args.temporal_smoothing:g} does not fit: "
-          "a share from 0 to below 1 is needed")
-    palette, fps = None if args.palette is None else read_palette(args.palette), args.fps or frame_rate(
-        args.maps
-    )
-    check_video(args.out, fps, (args.maps, args.exemplar, args.exemplar_condition))
-    maps, model = read_frames(args.maps), load_model(args)
-    exemplar_condition = condition_of(model, args.exemplar_condition, palette)
-    frames = translate_frames(model, maps, args.exemplar, exemplar_condition, args.size,
-                              args.temporal_smoothing, palette=palette, progress=True)
-    write_frames(frames, args.out, fps)
-    print(f"wrote {args.out} ({len(maps)} frames)")
+def rabit_frames(
+    maps:Path,                           # label maps: a folder of images, or an animated GIF or PNG
+    exemplar:Path,                       # image whose look is wanted, of any size
+    # video to write: .gif, .webp, .mp4 (needs ffmpeg), or a name without ending for a folder of PNGs
+    out:Annotated[Path, Arg("-o")]=Path("out.gif"),
+    fps:Positive|None=None,              # frames in a second (default: those of MAPS, if it is a video; else 10)
+    # fraction of the frame before, 0 to below 1 (default 0.5; 0: every frame alone)
+    temporal_smoothing:Annotated[float, Arg(metavar="X", old=("--steady",))]=.5,
+    exemplar_condition:Path|None=None,   # the exemplar's own label map (default: read from the image by the model)
+    palette:Palette|None=None,
+    size:WorkingSize|None=None,
+    checkpoint:Checkpoint|None=None,
+    model:OwnModel|None=None,
+    device:Device="auto",
+):
+    "Paint the frames MAPS with the look of EXEMPLAR, in colors that stay steady"
+    check(0 <= temporal_smoothing < 1, f"--temporal-smoothing {temporal_smoothing:g} does not fit: "
+          "a fraction from 0 to below 1 is needed")
+    colors = None if palette is None else read_palette(palette)
+    rate = fps or frame_rate(maps)
+    check_video(out, rate, (maps, exemplar, exemplar_condition))
+    label_maps, translator = read_frames(maps), load_model(checkpoint, device, size, model=model)
+    known = condition_of(translator, exemplar_condition, colors)
+    frames = translate_frames(translator, label_maps, exemplar, known, size, temporal_smoothing, palette=colors,
+                              progress=True)
+    write_frames(frames, out, rate)
+    print(f"wrote {out} ({len(label_maps)} frames)")
