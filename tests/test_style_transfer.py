@@ -188,12 +188,15 @@ def test_a_run_goes_on_where_it_stopped_as_if_it_had_not(tmp_path, folder):
 
 def test_a_record_without_an_answer_moves_no_term_that_needs_one(folder):
     "pixel, warp and match read nothing of records that are not paired, whatever stands in their images."
+    from rabit.training.terms import generator_terms, StepContext
     from rabit.training.trainer import Trainer
     zero = dict.fromkeys(("cycle", "feature", "perceptual", "vgg", "contextual", "mask", "adversarial",
-                          "matching", "parse", "own"), 0.)
+                          "matching", "segmentation", "extra"), 0.)
     trainer = Trainer(preset("tiny", **(SETTINGS | dict(weights=zero))), torch.device("cpu"))
     r = ImageFolder(folder, size=(32, 32), self_pair_prob=0.).batch(range(2))
-    terms = trainer.generator_terms(r, *conditions_of(r, 3), trainer.model(r["condition"], r["exemplar"]))
+    output = trainer.model(r["condition"], r["exemplar"])
+    seen = StepContext(r, *conditions_of(r, 3), output, trainer.model, config=trainer.config)
+    terms = generator_terms(seen, trainer.config.weights)
     assert set(terms) == {"pixel", "warp", "match"} and all(x.item() == 0 for x in terms.values())
 
 
