@@ -52,7 +52,7 @@ def draws(
 
 # %% ../../nbs/1_matching/10_scenes.ipynb #3425edc6
 def pixel_centers(
-    size:Sequence[int], # (h, w) in pixels
+    size:tuple[int, int], # (h, w) in pixels
     device:str|torch.device, # where to compute
 ) -> tuple[Tensor, Tensor]: # x (1, 1, w), y (1, h, 1)
     "Pixel centres of the unit square"
@@ -87,7 +87,7 @@ def ground_plane(
     lean:Tensor,  # shift of x per unit of depth (b,)
     width:Tensor, # unit of length: half the width of the road at depth 1 (b,)
 ) -> Tensor: # (b, 3, 3)
-    "The matrix of u = ((x - xv) / q - lean) / width, v = 1 / (q width), where q = y - yh"
+    "The matrix of u = ((x - xv) / z - lean) / width, v = 1 / (z width), where z = y - yh"
     return matrix_of(1 / width, -lean / width, (lean * yh - xv) / width, 0., 0., 1 / width, 0., 1., -yh)
 
 # %% ../../nbs/1_matching/10_scenes.ipynb #387b406f
@@ -100,10 +100,10 @@ class Layout(NamedTuple):
 FAR = 1e6 # "no limit" for an extent
 
 def extent_of(
-    u0:Tensor|float, # box: a number or (b,) each; a box without an inside leaves the part out
-    u1:Tensor|float,
-    v0:Tensor|float,
-    v1:Tensor|float,
+    u0:Tensor|float, # from this u; like the others, a number or (b,)
+    u1:Tensor|float, # to this u; a box without an inside leaves the part out
+    v0:Tensor|float, # from this v
+    v1:Tensor|float, # to this v
     like:Tensor, # (b,): numbers become such tensors
 ) -> Tensor: # (b, 4)
     "A batch of boxes from four entries"
@@ -168,7 +168,7 @@ def _windows(layout, size):
 # %% ../../nbs/1_matching/10_scenes.ipynb #04441a20
 def find_parts(
     layout:Layout, # b layouts
-    size:Sequence[int], # (h, w) in pixels
+    size:tuple[int, int], # (h, w) in pixels
     inside:Sequence[Callable|None], # per part a function (u, v) -> bool, or None: its whole box
 ) -> Tensor: # (b, h, w) uint8
     "The part that each pixel centre shows: the last one that contains it; part 0 is behind all"
@@ -271,11 +271,11 @@ class Render(NamedTuple):
     labels:Tensor # (b, h, w) int64
     parts:Tensor  # (b, h, w) int64
 
-# %% ../../nbs/1_matching/10_scenes.ipynb #26620b9d
+# %% ../../nbs/1_matching/10_scenes.ipynb #a127ad83
 def render(
     layout:Layout, # b layouts
     style:Style, # b styles
-    size:Sequence[int]=(64, 64), # (h, w) in pixels
+    size:tuple[int, int]=(64, 64), # (h, w) in pixels
     antialias:int=2, # colors are means of antialias x antialias samples per pixel
     *,
     world:World, # whose layouts and styles they are
@@ -318,7 +318,7 @@ def pairs(
     world:World, # which world
     indices:Sequence[int]|Tensor, # sample numbers: a list, a range or an int64 tensor (b,)
     seed:int=0, # names the samples; sample i of seed s is always the same
-    size:Sequence[int]=(64, 64), # (h, w) in pixels
+    size:tuple[int, int]=(64, 64), # (h, w) in pixels
     hard:bool=True, # the benchmark, or the easy form
     antialias:int=2, # samples per pixel side
     device:str|torch.device="cpu", # where to compute
@@ -332,12 +332,12 @@ def pairs(
     check_size(size, f"{said}: size")
     check(antialias >= 1, f"{said}: antialias must be at least 1 sample per pixel side, got {antialias}")
     style = world.style(indices, seed)
-    layouts = [world.layout(indices, seed, hard, stream) for stream in (0, 1)]
-    a, b = (render(layout, style, size, antialias, world=world) for layout in layouts)
-    position, visible = ground_truth(*layouts, a.parts, b.parts)
+    target, exemplar = (world.layout(indices, seed, hard, stream) for stream in (0, 1))
+    a, b = (render(layout, style, size, antialias, world=world) for layout in (target, exemplar))
+    position, visible = ground_truth(target, exemplar, a.parts, b.parts)
     paired = torch.ones(len(indices), dtype=torch.bool, device=indices.device)
     batch = dict(labels=a.labels, image=a.image, exemplar=b.image, exemplar_labels=b.labels,
                  position=position, visible=visible, paired=paired, parts=a.parts, exemplar_parts=b.parts)
     if world.condition is None: return batch
-    drawn = (world.condition(one.labels, one.parts, layout) for one, layout in zip((a, b), layouts))
+    drawn = (world.condition(one.labels, one.parts, layout) for one, layout in ((a, target), (b, exemplar)))
     return batch | dict(zip(("condition", "exemplar_condition"), drawn))
