@@ -23,6 +23,7 @@ from rabit.relatives.style_objective import style_statistics
 from rabit.tools.style import color_transfer, style_table, transfer
 from rabit.training.config import preset
 from rabit.training.run import train
+from rabit.training.terms import generator_terms, StepContext
 from rabit.training.trainer import Trainer
 
 SETTINGS = dict(classes=3, size=(32, 32), steps=2, batch=2, log_every=1, sample_every=2, save_every=2,

@@ -8,7 +8,7 @@ __all__ = ['OLD_COLUMNS', 'BAR_FORMAT', 'COPY_WARNING', 'PLOTS', 'read_log', 'wr
            'entropy_saturated', 'saturation_warning', 'copy_warning', 'Warnings', 'newest_samples', 'draw_run',
            'TensorBoard', 'LivePlot']
 
-# %% ../../nbs/5_training/55_callbacks.ipynb #d3a61852
+# %% ../../nbs/5_training/55_callbacks.ipynb #c5a2391c
 import json, math, sys, time
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..core.figures import panels, save_grid, show_curves
 from ..core.files import write_atomic
 from ..core.tensors import RabitError, resize
 from ..core.widgets import redraw
-from ..inputs.conditions import paint_condition
+from ..inputs.conditions import kind_of, paint_condition
 from ..inputs.samples import conditions_of
 from ..matching.errors import match_errors
 from ..networks.translate import Translator
@@ -112,8 +112,8 @@ def sample_rows(
 )->tuple:              # rows for `save_grid`, and the titles of their columns
     "Condition, exemplar, warped exemplar, confidence, output and target of each sample"
     condition, exemplar_condition = conditions_of(batch, classes)
-    found, kind = model(condition, batch["exemplar"], exemplar_condition), model.config["condition"]
-    columns = dict(condition=batch["labels"] if kind == "labels" else paint_condition(condition, kind),
+    found, kind = model(condition, batch["exemplar"], exemplar_condition), kind_of(model.config["condition"])
+    columns = dict(condition=batch["labels"] if kind.is_labels else paint_condition(condition, kind.name),
                    exemplar=batch["exemplar"], warped=found.warped.float(),
                    confidence=found.confidence.float()[:, 0], output=found.image.float(), target=batch["image"])
     return [[c[i].cpu() for c in columns.values()] for i in range(len(batch["labels"]))], list(columns)

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from ..core.tensors import check, check_size
-from ..data.layouts import open_dataset
+from ..data.layouts import is_named, open_dataset
 from ..data.style_data import style_dataset
-from ..inputs.conditions import CONDITIONS
-from ..inputs.samples import SceneDataset, worlds
+from ..inputs.conditions import kind_of
 from ..networks.pretrained import build, fits_annotation, saved_config, upgraded_config
 from ..networks.translate import same_area, Translator
 from .terms import PAPER_WEIGHTS
@@ -164,7 +163,7 @@ def default_model_args(
     kind:str,  # of condition, see `conditions`
 )->dict:       # arguments of a builder
     "How a model for a kind of condition is built: where no regions are labelled, one frame for the image"
-    return {} if kind == "labels" else dict(condition=kind, position="coord")
+    return dict(kind_of(kind).model_args)
 
 def use_saved(
     config:TrainConfig,  # changed in place
@@ -196,10 +195,10 @@ def preset(
         use_saved(base, saved, changes["init_from"], changes.get("builder"))
     elif changes.get("builder", base.builder) != base.builder:
         base.model = {k: base.model[k] for k in ("width", "features") if k in base.model}
-    if kind == "image": base.classes = CONDITIONS[kind]
-    elif changes.get("data") in worlds():
-        scenes = SceneDataset(changes["data"])
-        base.classes, kind = scenes.classes, scenes.condition
+    if kind == "image": base.classes = kind_of(kind).channels or base.classes
+    elif "data" in changes and is_named(changes["data"]):
+        named = open_dataset(changes["data"])
+        base.classes, kind = named.classes, named.condition
     if kind is not None: base.model |= dict(condition=kind) | ({} if saved else default_model_args(kind))
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(base, part) | changes[part]
@@ -217,13 +216,13 @@ def make_dataset(
 ):                       # anything with .batch(indices, device), .classes and .size
     "The data that a configuration names"
     seed, kind = config.seed if seed is None else seed, config.model.get("condition", "labels")
-    if kind == "image":
+    if kind_of(kind).is_image:
         check(config.exemplars is None, f"exemplars = {config.exemplars}: where images are conditions, there "
               "are no lists; styles come from the folder style/")
         return style_dataset(config.data, config.size, seed, config.self_pair_prob, augment, config.split)
-    if config.data in worlds(): return SceneDataset(config.data, seed, config.size)
-    return open_dataset(config.data, kind, config.classes if kind == "labels" else None, config.size,
-                        config.split, config.self_pair_prob, seed, config.exemplars, augment)
+    classes = config.classes if kind_of(kind).is_labels else None
+    return open_dataset(config.data, kind, classes, config.size, config.split, config.self_pair_prob, seed,
+                        config.exemplars, augment)
 
 # %% ../../nbs/5_training/53_config.ipynb #94dc8490
 def label_metadata(

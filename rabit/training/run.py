@@ -19,6 +19,7 @@ from ..core.files import hold_folder
 from ..core.tensors import check, RabitError
 from ..data.augment import resize_batch
 from ..data.prefetch import prefetch
+from ..inputs.conditions import kind_of
 from ..networks.translate import Translator
 from rabit.training.callbacks import (
     BAR_FORMAT, Checkpoint, LivePlot, Log, Progress, read_log, Samples, TensorBoard, Warnings, write_log,
@@ -149,7 +150,7 @@ def train(
         settings = resumed.config if config is None else config
         dataset = dataset or make_dataset(settings)
         check_data(dataset, settings)
-        if resumed is None and settings.model.get("condition", "labels") == "labels":
+        if resumed is None and kind_of(settings.model.get("condition", "labels")).is_labels:
             settings = replace(settings, model=label_metadata(dataset) | settings.model)
         trainer = resumed or new_trainer(settings, where)
         if trainer.rank == 0: stack.enter_context(open_run(out, None if resumed is None else trainer.done))

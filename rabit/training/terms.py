@@ -7,7 +7,7 @@ __all__ = ['LOSS_TERMS', 'PAPER_WEIGHTS', 'StepContext', 'loss_term', 'pixel_ter
            'mask_term', 'segmentation_term', 'extra_term', 'match_term', 'perceptual_term', 'vgg_term',
            'contextual_term', 'adversarial_term', 'matching_term', 'generator_terms']
 
-# %% ../../nbs/5_training/52_terms.ipynb #5ace66d1
+# %% ../../nbs/5_training/52_terms.ipynb #d12f7347
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..inputs.conditions import kind_of
 from rabit.networks.losses import (
     cycle_loss, feature_consistency, hinge_g, mask_loss, match_loss, segmentation_loss, warp_loss,
 )
 from ..networks.model import TranslatorOutput
 from ..networks.perceptual import contextual_loss, feature_matching, perceptual_loss, VGG_WEIGHTS
 
-# %% ../../nbs/5_training/52_terms.ipynb #3e16533d
+# %% ../../nbs/5_training/52_terms.ipynb #97c61c55
 @dataclass
 class StepContext:
     "A batch, the model's output, and the networks that judge it: all that a term of the loss looks at"
@@ -43,7 +44,7 @@ class StepContext:
         self.visible = self.batch["visible"] & self.paired[:, None, None]
         self.y = self.output.image.float()
         self.warped = self.output.warped.float()
-        self.kind = self.model.config["condition"]
+        self.kind = kind_of(self.model.config["condition"])
 
     @cached_property
     def output_features(self): return self.vgg(self.y)
@@ -82,24 +83,25 @@ def cycle_term(s:StepContext)->Tensor:
     "L1 of the exemplar after a round trip through the match"
     return cycle_loss(s.exemplar, s.output.match.inverse_warp(s.warped), s.output.match.column_sum())
 
-# %% ../../nbs/5_training/52_terms.ipynb #3bd1a0d2
+# %% ../../nbs/5_training/52_terms.ipynb #b9efd707
 @loss_term("feature", 10.)
 def feature_term(s:StepContext)->Tensor:
     "Features of the condition and of its ground truth should agree"
-    own = s.image if s.kind == "image" else s.condition
+    own = s.image if s.kind.is_image else s.condition
     return feature_consistency(s.output.query, s.model.encoder.key(s.image, own))
 
 @loss_term("mask", 100.)
 def mask_term(s:StepContext)->Tensor|None:
     "Warped labels of the exemplar should be the labels of the condition"
-    return mask_loss(s.output.match.warp(s.exemplar_condition), s.batch["labels"]) if s.kind == "labels" else None
+    if not s.kind.is_labels: return None
+    return mask_loss(s.output.match.warp(s.exemplar_condition), s.batch["labels"])
 
 @loss_term("segmentation", 1.)
 def segmentation_term(s:StepContext)->Tensor|None:
     "The encoder's parser should find the exemplar's condition"
     if s.output.segmentation_logits is None: return None
-    return segmentation_loss(s.output.segmentation_logits, s.batch["exemplar_labels"]
-                             if s.kind == "labels" else s.exemplar_condition)
+    known = s.batch["exemplar_labels"] if s.kind.is_labels else s.exemplar_condition
+    return segmentation_loss(s.output.segmentation_logits, known)
 
 # %% ../../nbs/5_training/52_terms.ipynb #43f5d23b
 @loss_term("extra", 1.)
