@@ -51,7 +51,7 @@ def _are_label_maps(labels):
 
 def semantic_position(
     labels:Tensor,         # (b, h, w), integer ids 0 … 255; 255 (unknown) is a region like any other
-    frame:str="centroid",  # origin: "centroid", the region's mean (the paper's); "box", its bounding box's center
+    frame:str="centroid",  # origin: "centroid", the mean (the paper's); "box", the bounding box's center
 )->Tensor:                 # (b, 2, h, w), float: x then y in [-1, 1]; 0 along an axis of one pixel
     "A frame for every semantic region (RABIT, section 3.2)"
     check(frame in ("centroid", "box"), f"unknown frame {frame!r}; choose from 'centroid', 'box'")

@@ -91,7 +91,7 @@ def attend_blocks(
 )->Match:             # n·k·p weights
     "Attend inside the chosen blocks, with the soft indicator as a prior (RABIT, section 3.1)"
     check(temperature > 0, f"temperature must be > 0, got {temperature}")
-    sides, (b, g, k) = (block, block), ranking.chosen.shape
+    sides, (b, g, _) = (block, block), ranking.chosen.shape
     q, z = to_blocks(center_normalize(query), sides), to_blocks(center_normalize(key), sides)
     first = torch.arange(b, device=z.device)[:, None, None] * z.shape[1]     # where each image's blocks begin
     kept = z.flatten(0, 1).index_select(0, (ranking.chosen + first).flatten()).view(b, g, -1, z.shape[-1])
