@@ -23,7 +23,7 @@ demo: setup
 	@echo "Done. Look at outputs/demo.png, outputs/shipped*.png and outputs/demo.md"
 
 test: setup
-	@$(BIN)/python .ci/check.py
+	@$(BIN)/python .ci/check.py $(ARGS)
 
 compare: setup
 	@echo "== Compare: five systems and the ablations of RABIT on the same scenes"

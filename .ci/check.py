@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What `make test` runs: is everything that is made from the notebooks in step with them, and do notebooks and tests pass?
+"""Why: nbdev checks neither that what is made from notebooks is in step with them, nor lint, types or tests.
 
-`python .ci/check.py export clean` runs only the steps named. Nothing in the working tree is changed: what has to be
-made anew for a comparison is made in a temporary folder."""
-import difflib, json, os, shutil, subprocess, sys, tempfile, time
+`make test` runs this. `python .ci/check.py export clean` runs only the steps named. Nothing in the working
+tree is changed: what has to be made anew for a comparison is made in a temporary folder."""
+import difflib, json, os, re, shutil, subprocess, sys, tempfile, textwrap, time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from run_notebooks import strip_widgets
@@ -89,27 +90,114 @@ def readme():
     return run(sys.executable, ".ci/make_readme.py", "--check")
 
 
+def long_lines(path):
+    "Lines of a notebook's prose that are over 100 characters, tables, links and equations excepted."
+    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        if cell["cell_type"] != "markdown": continue
+        for line in "".join(cell["source"]).splitlines():
+            words = [w for w in re.sub(r"\]\([^)]*\)|\$[^$]*\$|`[^`]*`", "", line).split() if len(w) < 60]
+            if len(line) > 100 and len(" ".join(words)) > 100 and line.lstrip()[:1] not in "|$<!":
+                yield number, len(line)
+
+
+def style():
+    "ruff finds nothing in library, tests and notebooks; prose has lines of at most 100 characters"
+    found = [f"{path.relative_to(ROOT)}, cell {number}: {size} characters"
+             for path in notebook_paths() for number, size in long_lines(path)]
+    for line in found: print(f"   {line}")
+    return run(BIN / "ruff", "check", "--quiet", "--output-format", "concise", "rabit", "tests", ".ci",
+               "nbs") and not found
+
+
+def types():
+    "mypy accepts the library, README's snippets and the tutorials"
+    return run(sys.executable, ".ci/check_types.py", log="types.log")
+
+
+def notebook_paths():
+    "Every notebook that runs, in the order of reading."
+    return sorted(p for p in (ROOT / "nbs").rglob("*.ipynb")
+                  if not any(part.startswith(".") for part in p.relative_to(ROOT).parts))
+
+
+def run_notebook(path):
+    "What `nbdev_test` does, without the marked cells, which pytest runs: path, success, seconds, output."
+    environment = {k: v for k, v in os.environ.items() if k != "IN_TEST"}
+    environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    start = time.time()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN_CELLS, path, ROOT],
+            cwd=ROOT,
+            env=environment,
+            timeout=900,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return path, False, time.time() - start, "no end after a quarter of an hour"
+    return path, done.returncode == 0, time.time() - start, done.stdout
+
+
 def notebooks():
-    "every notebook runs (two at a time)"
-    return run(BIN / "nbdev_test", "--n_workers", "2", "--do_print", "--timing", log="notebooks.log",
-               OMP_NUM_THREADS="1")
+    "every notebook runs (two at a time, the longest first)"
+    known = json.loads(SECONDS.read_text(encoding="utf-8"))
+    paths = sorted(notebook_paths(), key=lambda p: -known.get(p.stem, 20))
+    failed = []
+    seconds = {}
+    with ThreadPoolExecutor(2) as pool, open(LOGS / "notebooks.log", "w", encoding="utf-8") as log:
+        for future in as_completed([pool.submit(run_notebook, path) for path in paths]):
+            path, passed, took, said = future.result()
+            seconds[path.stem] = round(took)
+            print(f"   {path.relative_to(ROOT / 'nbs')}: {took:.0f} s{'' if passed else ' FAILED'}",
+                  flush=True)
+            log.write(f"== {path.name} ({took:.0f} s)\n{said}\n")
+            if passed: continue
+            failed.append(path)
+            print(textwrap.indent("\n".join(said.splitlines()[-30:]), "      "), flush=True)
+    (LOGS / "seconds.json").write_text(json.dumps(dict(sorted(seconds.items())), indent=1) + "\n",
+                                       encoding="utf-8")
+    return not failed
+
+
+def run_pytest(log, *options):
+    "pytest on two cores"
+    return run(sys.executable, "-m", "pytest", "tests", "-q", "-n", "2", "--dist", "worksteal", *options,
+               log=log, OMP_NUM_THREADS="1")
 
 
 def pytest():
     "all tests pass"
-    return run(sys.executable, "-m", "pytest", "tests", "-ra", "--durations=5",
-               f"--junitxml={LOGS / 'pytest.xml'}", log="pytest.log")
+    return run_pytest("pytest.log", "-ra", "--durations=10", f"--junitxml={LOGS / 'pytest.xml'}")
 
 
-CHEAP, LONG = (export, clean, tests, readme), (notebooks, pytest)
+def quick():
+    "the tests of files that take a few seconds pass"
+    return run_pytest("quick.log", "-m", "not long and not slow")
+
+
+RUN_CELLS = """
+import sys
+from pathlib import Path
+from nbdev.test import test_nb
+sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=["notest", "slow", "gpu", "test"], basepath=sys.argv[2])[0])
+"""
+# how long each notebook took once; decides their order alone
+SECONDS = Path(__file__).with_name("seconds.json")  # decides the order alone
+CHEAP = (export, clean, tests, readme, style)
+LONG = (types, notebooks, pytest)
 
 
 def main(wanted):
-    steps = {step.__name__: step for step in CHEAP + LONG}
+    if wanted == ["--quick"]: wanted = [step.__name__ for step in (*CHEAP, quick)]
+    steps = {step.__name__: step for step in (*CHEAP, *LONG, quick)}
     if unknown := [w for w in wanted if w not in steps]:
         print(f"no step named {', '.join(unknown)}; there are {', '.join(steps)}", file=sys.stderr)
         return 2
-    steps, failed = [steps[w] for w in wanted] or list(steps.values()), []
+    steps, failed = [steps[w] for w in wanted] or [*CHEAP, *LONG], []
     LOGS.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(steps, 1):
         if step in LONG and any(f in CHEAP for f in failed): continue

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Write tests/test_<module>.py from the cells of the notebooks that are marked `#| test words naming it`.
+"""Why: nbdev keeps tests in notebooks; this writes tests/test_<module>.py for people without Jupyter.
 
-A marked cell becomes `def test_words_naming_it()`. It may use what its notebook exports or imports, names that a cell
-marked `#| test_setup` defines, and names of its own; anything else is reported with notebook, cell and name.
-`--check` writes nothing and fails when the files on disk are not what the notebooks say."""
+A cell marked `#| test words naming it` becomes `def test_words_naming_it()`. It may use what its notebook
+exports or imports, names that a cell marked `#| test_setup` defines, and names of its own; anything else is
+reported with notebook, cell and name. `--check` writes nothing and fails when the files on disk are not
+what the notebooks say."""
 import argparse, ast, builtins, importlib, json, re, symtable, sys
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Web pages of the notebooks into _docs/, without Quarto: nbdev hides and links, nbconvert writes the pages. Code stays visible.
+"""Why: `nbdev_docs` needs Quarto, which is no Python package; this writes web pages into _docs/ without it.
 
-Pictures and styles are inside each page. Equations and sliders need three scripts: they are fetched once with npm where
-that is possible, so that the pages work offline; otherwise the pages load them from the net."""
+nbdev hides and links, nbconvert writes the pages. Code stays visible. Pictures and styles are inside each
+page. Equations and sliders need three scripts: they are fetched once with npm where that is possible, so
+that the pages work offline; otherwise the pages load them from the net."""
 import ast, base64, mimetypes, os, re, shutil, subprocess, sys
 from html import escape
 from pathlib import Path
@@ -23,7 +24,8 @@ PACKAGES = {"require_js_url": ("requirejs@2.3.7", "requirejs/require.js"),
             "mathjax_url": ("mathjax@2.7.9", "mathjax/MathJax.js")}
 UNUSED = shutil.ignore_patterns("unpacked", "*.map", "PNG", "SVG", "test", "localization", "docs")
 STYLE = """<style>nav.rabit {padding: .6em 2em; font: 14px/1.7 sans-serif; border-bottom: 1px solid #ddd}
-nav.rabit a {margin-right: 1em; white-space: nowrap; text-decoration: none} nav.rabit a.here {font-weight: bold; color: inherit}</style>"""
+nav.rabit a {margin-right: 1em; white-space: nowrap; text-decoration: none}
+nav.rabit a.here {font-weight: bold; color: inherit}</style>"""
 
 
 def page(path):
@@ -69,10 +71,10 @@ def scripts():
 
 def navigation(pages, here, up):
     "Links to all pages, as seen from one of them."
-    links = [
-        f'<a href="{up}{p.as_posix()}"{" class=here" if p == here else ""}>{escape(re.sub("[`$]", "", name))}</a>'
-        for p, name in pages.items()
-    ]
+    def link(p, name):
+        mark = " class=here" if p == here else ""
+        return f'<a href="{up}{p.as_posix()}"{mark}>{escape(re.sub("[`$]", "", name))}</a>'
+    links = [link(p, name) for p, name in pages.items()]
     return STYLE + f'<nav class="rabit">{" ".join(links)}</nav>'
 
 

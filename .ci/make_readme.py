@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Write README.md from nbs/index.ipynb: its markdown as it stands, its code as ```python blocks, its text outputs indented.
+"""Why: `nbdev_readme` needs Quarto; this writes README.md from nbs/index.ipynb.
 
-Relative links are written for nbs/ and rewritten for the project's top folder; a link to a file that does not exist is
-reported. Cells marked `#| hide` stay out. `--check` writes nothing and fails when README.md is not what the notebook says."""
+Its markdown as it stands, its code as ```python blocks, its text outputs indented. Relative links are
+written for nbs/ and rewritten for the project's top folder; a link to a file that does not exist is
+reported. Cells marked `#| hide` stay out. `--check` writes nothing and fails when README.md is not what the
+notebook says."""
 import argparse, json, posixpath, re, sys
 from pathlib import Path
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Paint data/images/teaser.png, the image at the top of README.md: `python .ci/make_teaser.py` (seconds).
+"""Why: README opens with an image of what the shipped model does: data/images/teaser.png, made here.
 
-Six street scenes that the shipped model has not seen (seed 1; it was trained on seed 0), each with the condition, the exemplar,
-the model's output and the ground truth. `--checkpoint` names another model, `--out` another file."""
+`python .ci/make_teaser.py` (seconds). Six street scenes that the shipped model has not seen (seed 1; it was
+trained on seed 0), each with the condition, the exemplar, the model's output and the ground truth.
+`--checkpoint` names another model, `--out` another file."""
 import argparse, sys
 from pathlib import Path
 import torch
-from rabit.core.tensors.tensors import one_hot
+from rabit.core.tensors import one_hot
 from rabit.networks.translate import Translator
 from rabit.matching.street import street_pairs
-from rabit.core.tensors.figures import save_grid
+from rabit.core.figures import save_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = [16, 9, 28, 35, 4, 37]

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Run notebooks and store what they show: `python .ci/run_notebooks.py [NOTEBOOK ...]` (all of nbs/ by default).
+"""Why: nbdev_test stores no outputs; this runs notebooks and keeps what they show, clean.
 
-Each is executed in its own kernel, cleaned as nbdev cleans, and freed of widget state (random ids that change with every run; the
-picture drawn first stays for readers on the web). A notebook that fails is left as it was."""
+`python .ci/run_notebooks.py [NOTEBOOK ...]` (all of nbs/ by default). Each is executed in its own kernel,
+cleaned as nbdev cleans, and freed of widget state (random ids that change with every run; the picture drawn
+first stays for readers on the web). A notebook that fails is left as it was."""
 import json, subprocess, sys, tempfile, time
 from pathlib import Path
 

@@ -9,6 +9,12 @@ import hypothesis, numpy as np, pytest, torch
 hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("rabit")
 
+LONG = {f"test_{name}" for name in ("resume", "many_processes", "wheel", "systems", "hostile",
+                                    "style_transfer", "export_onnx", "bilevel_equal", "training_run",
+                                    "training_trainer", "comparison_compare", "comparison_runs",
+                                    "comparison_bench", "comparison_speed", "matching_topk",
+                                    "matching_kernels", "public_sets")}
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run tests from cells marked #| slow")
@@ -17,10 +23,13 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: from a cell marked #| slow; runs with --slow")
     config.addinivalue_line("markers", "gpu: needs a CUDA device")
+    config.addinivalue_line("markers", "long: of a file that takes more than ten seconds; `make test "
+                            "ARGS=--quick` leaves it out")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
+        if item.path.stem in LONG: item.add_marker("long")
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
         if "gpu" in item.keywords and not torch.cuda.is_available():

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from rabit.core.tensors.tensors import grid_of, one_hot
+from rabit.core.tensors import grid_of, one_hot
 from rabit.matching.match import dense_match
 from rabit.networks.translate import Translator
 from rabit.matching.bilevel import bilevel_match

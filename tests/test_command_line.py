@@ -8,7 +8,7 @@ import pytest, torch
 from PIL import Image
 
 from rabit.training import train_commands as cli
-from rabit.core.tensors.tensors import to_pil
+from rabit.core.tensors import to_pil
 from rabit.networks.translate import Translator, rabit
 from rabit.matching.street import STREET_CLASSES, street_pairs
 

@@ -10,7 +10,7 @@ from rabit.inputs.conditions import CONDITIONS, fit_condition, fit_edges, paint_
 from rabit.inputs.edges import canny, edge_distance, edges_condition, part_edges, image_edges, read_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import JOINTS, joints_condition, mirror_joints
-from rabit.core.tensors.tensors import RabitError
+from rabit.core.tensors import RabitError
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
 

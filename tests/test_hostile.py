@@ -24,7 +24,7 @@ from rabit.matching import bilevel as ranking
 from rabit.comparison import speed
 from rabit.matching import topk
 from rabit.comparison import compare as zoo
-from rabit.core.tensors.tensors import RabitError
+from rabit.core.tensors import RabitError
 from rabit.data.archives import TarDataset
 from rabit.data.pairs import find_pairs, read_pairs, write_pairs
 from rabit.inputs.images import read_image

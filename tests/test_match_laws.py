@@ -7,8 +7,8 @@ from rabit.relatives.cocosnet import DenseMatcher
 from rabit.relatives.dynast import DynamicMatcher
 from rabit.relatives.masked_attention import MaskedMatcher
 from rabit.relatives.patchmatch import PatchMatcher
-from rabit.core.tensors.devices import seed_all
-from rabit.core.tensors.tensors import RabitError, pixel_grid, to_blocks, center_normalize
+from rabit.core.devices import seed_all
+from rabit.core.tensors import RabitError, pixel_grid, to_blocks, center_normalize
 from rabit.matching.match import Match, dense_match
 from rabit.matching.bilevel import bilevel_match
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from rabit.core.tensors.tensors import RabitError
+from rabit.core.tensors import RabitError
 from rabit.matching.topk import center_scores, solve_threshold, hard_topk, sinkhorn_topk, soft_topk, threshold
 from rabit.matching.topk_sorted import sorted_topk
 

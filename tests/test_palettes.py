@@ -5,12 +5,12 @@ import json, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import inspect_folder
 from rabit.inputs.palettes import MAX_BLENDED_FRACTION, PALETTES, read_labels, read_palette, voc_color
 from rabit.matching.street import street_pairs
-from rabit.core.tensors.colors import PALETTE, color_labels
+from rabit.core.colors import PALETTE, color_labels
 
 
 def write(path, rows):

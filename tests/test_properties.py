@@ -19,7 +19,7 @@ from rabit.tools import edit as paint
 from rabit.matching import street as scenes
 from rabit.core import figures as show
 from rabit.data import style_data as style
-from rabit.core.tensors.tensors import RabitError
+from rabit.core.tensors import RabitError
 from test_hostile import VALUES, few, filled, tensors, whole
 from test_hostile import lawful as lawful_or_refused
 

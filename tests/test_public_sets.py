@@ -11,7 +11,7 @@ from rabit.training.train_commands import train_config, train_parser
 from rabit.inputs.edges import edges_condition, image_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import joints_condition, mirror_joints
-from rabit.core.tensors.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, to_pil
 from rabit.data.archives import TarDataset
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import inspect_folder
@@ -19,7 +19,7 @@ from rabit.data.pairs import write_pairs
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.networks.translate import Translator, rabit
-from rabit.core.tensors.tensors import sample_at
+from rabit.core.tensors import sample_at
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
 from rabit.data.inspect import inspect_set

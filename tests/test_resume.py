@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import rabit.training.callbacks
-from rabit.core.tensors.tensors import to_pil
+from rabit.core.tensors import to_pil
 from rabit.networks.pretrained import read_weights
 from rabit.matching.street import street_pairs
 from rabit.training.callbacks import read_log
@@ -157,7 +157,7 @@ def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
 
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing_saved(tmp_path, monkeypatch):
     import rabit.training.callbacks
-    from rabit.core.tensors.tensors import RabitError
+    from rabit.core.tensors import RabitError
     from rabit.training.checkpoint import load_state
     from rabit.training.config import preset
     from rabit.training.run import train

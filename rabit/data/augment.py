@@ -13,7 +13,7 @@ from rabit.core.tensors import (
     check, check_image, check_labels, IGNORE_INDEX, pixel_grid, resize, resize_labels,
 )
 from ..inputs.conditions import fit_condition
-from ..networks.translate import labels_at
+from ..core.tensors import labels_at
 
 # %% ../../nbs/4_data/41_augment.ipynb #b94cdffa
 def random_affine(rng:np.random.Generator, # source of chance

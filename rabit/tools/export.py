@@ -4,21 +4,24 @@
 
 # %% auto #0
 __all__ = ['OPSET', 'PACKAGES', 'OUTPUTS', 'TOLERANCE', 'check_packages', 'OnnxWrapper', 'quietly', 'precise_sigmoid',
-           'export_onnx', 'read_onnx', 'unseen_inputs', 'check_onnx', 'rabit_export']
+           'export_onnx', 'read_onnx', 'unseen_inputs', 'check_onnx', 'compare_export', 'rabit_export']
 
 # %% ../../nbs/6_tools/64_export.ipynb #3de12883
-import json, logging, torch, warnings
+import json, logging, warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+import torch
 from torch import nn, Tensor
 from torch.export import Dim
 from tqdm.auto import tqdm
 from .. import __version__
-from ..core.commands import command, parse_size, Parser, positive_int
+from ..core.commands import Arg, command, Count, Device, Size
 from ..core.files import check_output, write_atomic
 from ..core.tensors import check, check_size, one_hot, RabitError, resize, resize_labels
 from ..inputs.samples import conditions_of, SceneDataset, worlds
-from ..networks.model_options import add_model_options, load_model
+from ..networks.model_options import Checkpoint, checkpoint_name, load_model, OwnModel
+from ..networks.pretrained import OLD_BUILDERS
 from ..networks.translate import Translator
 
 # %% ../../nbs/6_tools/64_export.ipynb #e090383f
@@ -55,8 +58,9 @@ class OnnxWrapper(nn.Module):
 class quietly:
     "A context in which the exporter's own remarks are not shown"
     def __enter__(self):
-        self.log, self.caught = logging.getLogger("torch.onnx"), warnings.catch_warnings()
+        self.log = logging.getLogger("torch.onnx")
         self.level = self.log.level
+        self.caught = warnings.catch_warnings()
         self.caught.__enter__()
         warnings.simplefilter("ignore")
         self.log.setLevel(logging.ERROR)
@@ -81,12 +85,11 @@ def _dynamic_size_ops()->dict:  # operation → its translation
 
 def _dynamic_shapes(inputs, any_size):
     "Which sides of each input are free, under which names"
-    many, sides = Dim("batch", min=1, max=1024), {}
-    if any_size:
-        sides = {x: {2: 8 * Dim(f"rows_{x}", min=2, max=1024), 3: 8 * Dim(f"columns_{x}", min=2, max=1024)}
-                 for x in ("condition", "exemplar")}
-    return tuple({0: many} | sides.get("condition" if name == "condition" else "exemplar", {})
-                 for name in inputs)
+    many = Dim("batch", min=1, max=1024)
+    if not any_size: return tuple({0: many} for _ in inputs)
+    sides = {x: {2: 8 * Dim(f"rows_{x}", min=2, max=1024), 3: 8 * Dim(f"columns_{x}", min=2, max=1024)}
+             for x in ("condition", "exemplar")}
+    return tuple({0: many} | sides["condition" if name == "condition" else "exemplar"] for name in inputs)
 
 def _example_inputs(translator, size, exemplar_size, exemplar_condition):
     "Names of inputs, and two images' worth of each (one would be taken for a constant)"
@@ -98,47 +101,43 @@ def _example_inputs(translator, size, exemplar_size, exemplar_condition):
 
 # %% ../../nbs/6_tools/64_export.ipynb #d6b4ee7a
 def _metadata(translator, size, exemplar_size, any_size):
-    "What a stranger has to know, as text"
+    "What whoever has only the file has to know, as text"
     c = translator.config
     notes = dict(builder=c["builder"], condition=c.get("condition", "labels"), classes=c["classes"],
                  names=c.get("names"), size=list(size), exemplar_size=list(exemplar_size), any_size=any_size,
                  opset=OPSET, rabit=__version__, torch=torch.__version__, image="RGB in [-1, 1]")
-    return {f"rabit.{name}": value if isinstance(value, str) else json.dumps(value) for name,
-            value in notes.items()}
+    return {f"rabit.{name}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in notes.items()}
 
-def _export_program(painter, inputs, any_size):
+def _export_program(wrapper, inputs, any_size):
     "PyTorch's exporter, with our two translations"
     table = precise_sigmoid() | (_dynamic_size_ops() if any_size else {})
     with quietly(), torch.no_grad():
-        return torch.onnx.export(painter, tuple(inputs.values()), dynamo=True, opset_version=OPSET,
+        return torch.onnx.export(wrapper, tuple(inputs.values()), dynamo=True, opset_version=OPSET,
                                  verbose=False, input_names=list(inputs), output_names=list(OUTPUTS),
                                  dynamic_shapes=_dynamic_shapes(inputs, any_size),
                                  custom_translation_table=table)
 
 def _strip_metadata(graph):
-    """Drop what the exporter notes about the source of each operation: file names of this machine, which are
-    a quarter of the file"""
-    for node in graph.all_nodes(): node.metadata_props.clear()
-    for value in (
-        *graph.inputs,
-        *graph.outputs,
-        *graph.initializers.values(),
-        *(v for node in graph.all_nodes() for v in node.outputs),
-    ):
-        value.metadata_props.clear()
+    "Drop what the exporter notes about where each operation came from: file names of this machine"
+    for node in graph.all_nodes():
+        node.metadata_props.clear()
+        for value in node.outputs: value.metadata_props.clear()
+    for value in (*graph.inputs, *graph.outputs, *graph.initializers.values()): value.metadata_props.clear()
 
+# %% ../../nbs/6_tools/64_export.ipynb #8f5c77db
 def export_onnx(
     translator:Translator,  # what is to be written down; it is not changed
     path,                   # of the file, ending in .onnx
-    # (h, w) of conditions and outputs, multiples of 8; None: those that it was trained on
-    size:tuple|None=None,
+    size:tuple|None=None,   # (h, w) of conditions and outputs, multiples of 8; None: as in training
     exemplar_size:tuple|None=None,  # (H, W) of exemplars, likewise; None: as `size`
-    # a third input, the exemplar's own condition? False: the model reads it from the exemplar
-    exemplar_condition:bool=False,
+    exemplar_condition:bool=False,  # its own condition as a third input? False: the model reads it
     any_size:bool=False,    # all sides free (multiples of 8, from 16)? takes several times as long to write
 )->Path:                    # the file, whole or not at all
-    """Write (condition, exemplar[, exemplar_condition]) → (image, warped, confidence) as ONNX; the number of
-    images is free"""
+    """Write (condition, exemplar[, exemplar_condition]) → (image, warped, confidence) as ONNX.
+
+    The number of images is free.
+    """
     check_packages(("onnx", "onnxscript"))
     path, size = Path(path), tuple(size or translator.config["size"])
     exemplar_size = tuple(exemplar_size or size)
@@ -147,10 +146,8 @@ def export_onnx(
         check(all(n % 8 == 0 and n <= 8192 for n in check_size(s, name)),
               f"{name} = {s} does not fit: two multiples of 8, at most 8192, are needed")
     mode = translator.training
-    try:
-        program = _export_program(OnnxWrapper(translator.eval()),
-                                  _example_inputs(translator, size, exemplar_size, exemplar_condition),
-                                  any_size)
+    inputs = _example_inputs(translator, size, exemplar_size, exemplar_condition)
+    try: program = _export_program(OnnxWrapper(translator.eval()), inputs, any_size)
     except RabitError: raise
     except Exception as e:
         raise RabitError(f"{translator.config['builder']} cannot be written as ONNX: PyTorch's exporter "
@@ -171,13 +168,12 @@ def read_onnx(
     import onnxruntime
     check(Path(path).is_file(), f"{path}: no such file")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try: session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as e:
-        raise RabitError(
-            f"{path} cannot be run by onnxruntime ({str(e).strip().splitlines()[0][:200]})"
-        ) from None
+        why = str(e).strip().splitlines()[0][:200]
+        raise RabitError(f"{path} cannot be run by onnxruntime ({why})") from None
     notes = {k.removeprefix("rabit."): v for k, v in session.get_modelmeta().custom_metadata_map.items()
              if k.startswith("rabit.")}
     check("size" in notes, f"{path} is an ONNX file, but none that rabit_export wrote")
@@ -185,12 +181,11 @@ def read_onnx(
 
 # %% ../../nbs/6_tools/64_export.ipynb #0977e056
 def _random_inputs(count, channels, size, like):
-    """Label maps of no meaning, smooth enough to have regions, and images of the same shape, for models that
-    know no world"""
+    "Smooth label maps and images of no meaning, for models that know no world"
     draw = torch.Generator().manual_seed(count)
     labels = resize(torch.randn(count, channels, 4, 4, generator=draw), size).argmax(1)
-    return one_hot(labels, channels), resize(torch.rand(count, 3, 8, 8, generator=draw) * 2 - 1,
-                                             like), one_hot(resize_labels(labels, like), channels)
+    exemplar = resize(torch.rand(count, 3, 8, 8, generator=draw) * 2 - 1, like)
+    return one_hot(labels, channels), exemplar, one_hot(resize_labels(labels, like), channels)
 
 def unseen_inputs(
     translator:Translator,  # for whom
@@ -204,13 +199,12 @@ def unseen_inputs(
     for name in worlds():
         here, there = (SceneDataset(name, seed, s) for s in (size, exemplar_size))
         if (here.condition, here.classes) != (kind, classes): continue
-        return (
-            conditions_of(here.batch(indices), classes)[0],
-            (r := there.batch(indices))["exemplar"],
-            conditions_of(r, classes)[1],
-        )
+        batch = there.batch(indices)
+        return (conditions_of(here.batch(indices), classes)[0], batch["exemplar"],
+                conditions_of(batch, classes)[1])
     return _random_inputs(len(indices), classes, size, exemplar_size)
 
+# %% ../../nbs/6_tools/64_export.ipynb #324c91eb
 def check_onnx(
     path,                   # of a file that `export_onnx` wrote
     translator:Translator,  # from which
@@ -220,13 +214,13 @@ def check_onnx(
     seed:int=1,             # of the scenes
     progress:bool=False,    # show a bar?
 )->float:                   # NaN if either of them is
-    """The largest difference between onnxruntime and PyTorch in any number of any output, on scenes that
-    nobody has seen"""
+    "The largest difference between onnxruntime and PyTorch in any number of any output, on unseen scenes"
     session, notes = read_onnx(path)
-    check((notes["builder"], json.loads(notes["classes"]))
-          == (translator.config["builder"], translator.config["classes"]), f"{path} was made from "
-          f"{notes['builder']} with {notes['classes']} classes, the translator is "
-          f"{translator.config['builder']} with {translator.config['classes']}")
+    ours = translator.config
+    builder = OLD_BUILDERS.get(notes["builder"], notes["builder"])
+    check((builder, json.loads(notes["classes"])) == (ours["builder"], ours["classes"]),
+          f"{path} was made from {builder} with {notes['classes']} classes, the translator is "
+          f"{ours['builder']} with {ours['classes']}")
     exemplar_size = tuple(exemplar_size or size or json.loads(notes["exemplar_size"]))
     size = tuple(size or json.loads(notes["size"]))
     worst = torch.zeros(())
@@ -234,51 +228,55 @@ def check_onnx(
     translator.eval()
     try:
         for i in tqdm(range(0, count, 4), disable=not progress, desc="checking", unit="batch"):
-            given = unseen_inputs(translator, range(i, min(i + 4, count)), size, exemplar_size,
-                                  seed)[:len(session.get_inputs())]
-            with torch.no_grad(): ours = OnnxWrapper(translator)(*(x.to(translator.device) for x in given))
-            exemplar_condition = session.run(list(OUTPUTS), {x.name: t.numpy() for x,
-                                                             t in zip(session.get_inputs(), given)})
-            # which keeps NaN
-            for a, b in zip(ours, exemplar_condition):
-                worst = torch.maximum(worst, (a.cpu() - torch.from_numpy(b)).abs().max())
+            given = unseen_inputs(translator, range(i, min(i + 4, count)), size, exemplar_size, seed)
+            given = given[:len(session.get_inputs())]
+            moved = (x.to(translator.device) for x in given)
+            with torch.no_grad(): expected = OnnxWrapper(translator)(*moved)
+            named = {x.name: t.numpy() for x, t in zip(session.get_inputs(), given)}
+            for a, b in zip(expected, session.run(None, named)):
+                far = (a.cpu() - torch.from_numpy(b)).abs().max()
+                worst = torch.maximum(worst, far)                              # which keeps NaN
     finally: translator.train(mode)
     return worst.item()
 
-# %% ../../nbs/6_tools/64_export.ipynb #2357ea74
+# %% ../../nbs/6_tools/64_export.ipynb #a5bafcf6
 TOLERANCE = 1e-4  # largest difference from PyTorch that a file may have; a step of 8-bit color is 8e-3
 
+def compare_export(
+    path:Path,              # of a file that `export_onnx` wrote
+    translator:Translator,  # from which it was made
+    count:int,              # scenes
+):
+    "Compare a file with PyTorch, say how far they are apart, and refuse a file that is too far"
+    print(f"comparing with PyTorch on {count} unseen scenes", flush=True)
+    worst = check_onnx(path, translator, count, progress=True)
+    check(worst <= TOLERANCE, f"{path} was written, but differs from PyTorch by {worst:.2g}; at most "
+          f"{TOLERANCE:g} was expected")
+    print(f"largest difference {worst:.1e} (at most {TOLERANCE:g} is allowed; a step of 8-bit color is 8e-3)")
+
+# %% ../../nbs/6_tools/64_export.ipynb #2357ea74
 @command
-def rabit_export(argv=None):
-    "Weights in, ONNX file out, checked"
-    p = Parser("rabit_export", "Write a translator as an ONNX file and check it against PyTorch on unseen "
-               "scenes.")
-    p.add_argument("--onnx", type=Path, required=True, metavar="OUT.onnx", help="file to write")
-    p.add_argument("--size", type=parse_size, metavar="WxH",
-                   help="of label maps and outputs, multiples of 8 (default: those that the model was "
-                   "trained on)")
-    p.add_argument("--exemplar-size", type=parse_size, metavar="WxH",
-                   help="of exemplars (default: as --size)")
-    p.add_argument("--any-size", action="store_true",
-                   help="a file for all sizes that are multiples of 8; takes a few minutes to write")
-    p.add_argument("--exemplar-condition", action="store_true",
-                   help="a third input: the exemplar's own label map (default: the model reads it from the "
-                   "image)")
-    p.add_argument("--no-check", action="store_true", help="do not compare with PyTorch")
-    p.add_argument("--count", type=positive_int, default=16, help="scenes to compare on (default 16)")
-    add_model_options(p)
-    args = p.parse_args(argv)
-    check_packages(PACKAGES[:2] if args.no_check else PACKAGES)
-    check_output(args.onnx, (".onnx",))
-    translator = load_model(args)
-    print(f"writing {args.checkpoint} as ONNX, opset {OPSET} (a minute or "
-          f"two{'; several times that with --any-size' if args.any_size else ''})", flush=True)
-    export_onnx(translator, args.onnx, args.size, args.exemplar_size, args.exemplar_condition, args.any_size)
-    if not args.no_check:
-        print(f"comparing with PyTorch on {args.count} unseen scenes", flush=True)
-        worst = check_onnx(args.onnx, translator, args.count, progress=True)
-        check(worst <= TOLERANCE, f"{args.onnx} was written, but differs from PyTorch by {worst:.2g}; at "
-              f"most {TOLERANCE:g} was expected")
-        print(f"largest difference {worst:.1e} (at most {TOLERANCE:g} is allowed; a step of 8-bit color is "
-              "8e-3)")
-    print(f"wrote {args.onnx} ({args.onnx.stat().st_size / 1e6:.1f} MB, opset {OPSET})")
+def rabit_export(
+    *,
+    onnx:Annotated[Path, Arg(metavar="OUT.onnx")],  # file to write
+    # of label maps and outputs, multiples of 8 (default: those that the model was trained on)
+    size:Size|None=None,
+    exemplar_size:Size|None=None,      # of exemplars (default: as --size)
+    any_size:bool=False,               # a file for all sizes that are multiples of 8; takes minutes to write
+    # a third input: the exemplar's own label map (default: the model reads it from the image)
+    exemplar_condition:bool=False,
+    check:bool=True,                   # do not compare with PyTorch
+    count:Count=16,                    # scenes to compare on
+    checkpoint:Checkpoint|None=None,
+    model:OwnModel|None=None,
+    device:Device="auto",
+):
+    "Write a translator as an ONNX file and check it against PyTorch on unseen scenes"
+    check_packages(PACKAGES if check else PACKAGES[:2])
+    check_output(onnx, (".onnx",))
+    translator = load_model(checkpoint, device, size, model=model)
+    print(f"writing {checkpoint_name(checkpoint)} as ONNX, opset {OPSET} (a minute or "
+          f"two{'; several times that with --any-size' if any_size else ''})", flush=True)
+    export_onnx(translator, onnx, size, exemplar_size, exemplar_condition, any_size)
+    if check: compare_export(onnx, translator, count)
+    print(f"wrote {onnx} ({onnx.stat().st_size / 1e6:.1f} MB, opset {OPSET})")

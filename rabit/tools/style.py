@@ -19,8 +19,7 @@ def color_transfer(
     x:Tensor,  # (b, 3, h, w) in [-1, 1], the content
     z:Tensor,  # (b, 3, H, W) in [-1, 1], the exemplar, of any size
 )->Tensor:     # (b, 3, h, w) in [-1, 1]
-    """The content with the exemplar's mean and standard deviation in each channel (after Reinhard et al.,
-    2001, in RGB)."""
+    "The content with the exemplar's mean and standard deviation in each channel (Reinhard et al., in RGB)"
     check(check_image(x, "x").shape[0] == check_image(z, "z").shape[0],
           f"{len(x)} contents and {len(z)} exemplars do not pair up; as many of each are needed")
     def moments(v): return v.mean((2, 3), keepdim=True), v.var((2, 3), keepdim=True, unbiased=False).sqrt()
@@ -30,14 +29,14 @@ def color_transfer(
 # %% ../../nbs/6_tools/65_style.ipynb #572d4428
 def style_table(
     translators:dict,  # name → `Translator` for conditions of kind "image"
-    dataset,            # with ground truth: a `StyleDataset`
-    count:int=200,     # records
+    dataset,           # with ground truth: a `StyleDataset`
+    count:int=200,     # samples
     batch:int=8,       # at a time
     start:int=1_000_000,  # first sample; far from those of a training run
     network=None,      # see `image_scores`; with one, style relevance is measured, too
-    progress:bool=True,   # show a bar
+    progress:bool=True,  # show a bar
 )->dict:               # row → score → mean
-    "Scores of style transfer on records with an answer: what needs no learning, and any translators."
+    "Scores of style transfer on samples with an answer: what needs no learning, and any translators"
     r = dataset.batch(range(start, start + count))
     content, exemplar = r["condition"], r["exemplar"]
     def chance(position): return match_scores(position, sample_at(exemplar, position), r, dataset.world)
@@ -55,14 +54,12 @@ def style_table(
 # %% ../../nbs/6_tools/65_style.ipynb #d29d01a1
 def transfer(
     translator:Translator,  # for conditions of kind "image"
-    # the photograph whose layout stays: a path, a PIL image, a tensor (1, 3, h, w) in [-1, 1]
-    content,
-    style,             # the image whose look is wanted: likewise, of any size
-    # (h, w) to work at; None: the area that the model was trained on, in the content's shape
-    size:tuple|None=None,
-)->Image.Image:        # as large as the content
-    "The content in the look of the style: one image out of two, no labels."
+    content,  # the photograph whose layout stays: a path, a PIL image, a tensor (1, 3, h, w) in [-1, 1]
+    style,    # the image whose look is wanted: likewise, of any size
+    size:tuple|None=None,  # (h, w) to work at; None: about the area of training, in the content's shape
+)->Image.Image:  # as large as the content
+    "The content in the look of the style: one image out of two, no labels"
     kind = translator.config["condition"]
-    check(kind == "image", f"these weights want a condition of {kind}, not a photograph; weights trained "
-          "with model=dict(condition='image') take one")
+    check(kind == "image", f"this model takes a condition of {kind}, not a photograph; one trained "
+          "with model=dict(condition='image') takes a photograph")
     return translator.translate(content, style, size=size)

@@ -56,7 +56,7 @@ class TrainConfig:
     exemplars:str|None = None
     self_pair_prob:float = .3     # of a folder's records: how many are pseudo pairs (the image itself, moved)
     model:dict = field(default_factory=dict)    # arguments of the builder
-    builder:str = "rabit.networks.translate.rabit"           # which system
+    builder:str = "rabit"           # which system
     # a saved model (a run's folder, or a shipped name) whose weights the run begins with; None: random ones
     init_from:str|None = None
     # of the losses; a term that is not named has weight 0
