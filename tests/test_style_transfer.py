@@ -11,7 +11,7 @@ from PIL import Image
 from rabit.comparison.zoo import SMALL
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError, sample_at, to_pil
-from rabit.data.datasets import prefetch
+from rabit.data.prefetch import prefetch
 from rabit.data.style_data import (
     find_images, ImageFolder, photometric_augment, read_cropped, style_dataset, StyleDataset,
 )

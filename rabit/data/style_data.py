@@ -13,7 +13,7 @@ from torch import Tensor
 from ..core.files import SUFFIXES, walk
 from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError, to_pil
 from .augment import check_rgb, pseudo_exemplar, random_affine
-from .pairs import existing_folder
+from ..core.files import existing_folder
 from ..inputs.images import FORMATS, read_image
 from ..inputs.samples import world, worlds
 from ..matching.scenes import pairs, render

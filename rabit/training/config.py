@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from ..core.tensors import check, check_size
 from ..data.layouts import open_dataset
 from ..data.style_data import style_dataset
-from ..inputs.conditions import CONDITIONS
+from ..inputs.conditions import KINDS
 from ..inputs.samples import SceneDataset, worlds
 from ..networks.pretrained import fits_annotation, saved_config
 from ..networks.translate import same_area, Translator
@@ -216,7 +216,7 @@ def preset(
     elif changes.get("builder", usual.builder) != usual.builder:
         usual.model = {k: usual.model[k] for k in ("width", "features") if k in usual.model}
     if kind == "image":
-        usual.classes = CONDITIONS[kind]
+        usual.classes = KINDS[kind].channels
     elif changes.get("data") in worlds():
         usual.classes, kind = (scenes := SceneDataset(changes["data"])).classes, scenes.condition
     if kind is not None:

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ..core.files import hold_folder
 from ..core.tensors import check, RabitError
 from ..data.augment import resize_batch
-from ..data.datasets import prefetch
+from ..data.prefetch import prefetch
 from ..networks.translate import Translator
 from rabit.training.callbacks import (
     BAR_FORMAT, draw_samples, due, entropy_saturated, log_row, loggers, progress_postfix, read_log,
