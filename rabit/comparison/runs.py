@@ -20,7 +20,7 @@ from .zoo import Entry
 from ..core.devices import pick_device
 from ..core.files import read_json, write_atomic
 from ..core.tensors import check
-from ..data.datasets import prefetch
+from ..data.prefetch import prefetch
 from ..networks.features import VGG19
 from ..training.config import make_dataset, preset
 from ..training.evaluate import evaluate
