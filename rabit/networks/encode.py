@@ -45,7 +45,8 @@ class FeatureNet(nn.Module):
         stride:int=2,  # pixels on a side of one feature: 1, 2, 4 or 8
     ):
         super().__init__()
-        check(stride in (1, 2, 4, 8), f"stride must be 1, 2, 4 or 8 pixels on a side of a feature, got {stride}")
+        check(stride in (1, 2, 4, 8), "stride must be 1, 2, 4 or 8 pixels on a side of a feature, got "
+              f"{stride}")
         w, level = [width, 2 * width, 3 * width, 4 * width], stride.bit_length() - 1
         self.stems = nn.ModuleList(conv(c, w[0]) for c in c_in)
         def halve(a, b): return nn.Sequential(nn.SiLU(), conv(a, b, 2), ResBlock(b))
@@ -109,12 +110,14 @@ class FeatureExtractor(nn.Module):
         self.stride = stride
         inputs = classes if position == "none" else classes + 4 * bands
         self.net = FeatureNet((inputs, inputs + 3), features, width, stride)
-        first, second = self.net.stems
-        # at first the exemplar's stem reads its labels as the condition's does, and nothing of its image
-        with torch.no_grad():
-            second.weight.zero_()[:, :-3] = first.weight
-            second.bias.copy_(first.bias)
+        self.equal_stems()
         self.balance = nn.Parameter(torch.zeros(()))
+    @torch.no_grad()
+    def equal_stems(self):
+        "At first the exemplar's stem reads its labels as the condition's does, and nothing of its image"
+        of_condition, of_exemplar = (dict(stem.named_parameters()) for stem in self.net.stems)
+        of_exemplar["weight"].zero_()[:, :-3] = of_condition["weight"]
+        of_exemplar["bias"].copy_(of_condition["bias"])
     def encode_position(self,
         condition:Tensor,  # (b, classes, h, w)
     )->Tensor:             # (b, 4·bands, h, w), or no channels with position="none"
@@ -154,7 +157,7 @@ class Encoder(FeatureExtractor):
         frame:str="box",  # of the semantic position: "box" or "centroid" (the paper's)
         bands:int=2,      # frequencies of the position
         stride:int=2,     # pixels on a side of one token: 1, 2, 4 or 8
-        condition:str="labels",  # what conditions are: "labels" (one-hot), maps ("edges", "joints"), or an "image"
+        condition:str="labels",  # their kind: "labels" (one-hot), maps ("edges", "joints"), or "image"
     ):
         check(position != "semantic" or condition == "labels", "position = 'semantic' needs regions of a "
               f"label map, and the condition is {condition!r}: 'coord' and 'none' fit")
@@ -170,7 +173,7 @@ class Encoder(FeatureExtractor):
     def predicted_condition(self,
         exemplar:Tensor,     # (b, 3, h, w)
         logits:Tensor|None,  # (b, classes, h, w) from `segment`
-    )->Tensor:               # (b, classes, h, w): the likeliest label, or maps from 0 to 1; an image is its own
+    )->Tensor:  # (b, classes, h, w): the likeliest label, or maps from 0 to 1; an image is its own
         "The exemplar's condition as the parser believes it"
         if logits is None: return exemplar
         if self.kind != "labels": return logits.sigmoid()
