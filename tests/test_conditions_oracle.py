@@ -6,10 +6,11 @@ import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from rabit.inputs.conditions import CONDITIONS, fit_condition, fit_edges, paint_condition, read_condition
-from rabit.inputs.edges import canny, edge_distance, edges_condition, part_edges, image_edges, read_edges
+from rabit.inputs.conditions import fit_condition, KINDS, paint_condition, read_condition
+from rabit.inputs.edges import canny, edge_distance, edges_condition, fit_edges, image_edges, part_edges, read_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import JOINTS, joints_condition, mirror_joints
+from rabit.core.colors import color_labels
 from rabit.core.tensors import RabitError
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
@@ -66,7 +67,7 @@ def test_distance_is_scipys(h, w, share, seed):
     wanted = torch.stack([torch.from_numpy(ndimage.distance_transform_edt(~e.numpy())) for e in edges])
     torch.testing.assert_close(edge_distance(edges).double(), wanted, atol=1e-5, rtol=0)
     condition = edges_condition(edges)
-    assert (condition.shape == (2, CONDITIONS["edges"], h, w) and 0 <= condition.min() and condition.max()
+    assert (condition.shape == (2, KINDS["edges"].channels, h, w) and 0 <= condition.min() and condition.max()
             <= 1 and condition[:, 0].bool().equal(edges))
 
 
@@ -110,7 +111,7 @@ def test_other_conditions_are_resampled_and_wrong_ones_refused():
     assert fit_condition(torch.rand(1, 7, 8, 8), (4, 4), "labels").shape == (1, 7, 4, 4)
     for bad, kind in ((heat, "edges"), (heat, "image"), (heat, "sketch"), (heat[0], "joints")):
         with pytest.raises(RabitError): fit_condition(bad, (4, 4), kind)
-    with pytest.raises(RabitError, match="color_labels"): paint_condition(heat, "labels")
+    assert paint_condition(heat, "labels").equal(color_labels(heat.argmax(1)))
     for kind, c in (("joints", 35), ("edges", 2), ("image", 3)):
         shown = paint_condition(torch.rand(2, c, 6, 7), kind)
         assert shown.shape == (2, 3, 6, 7) and shown.min() >= -1 and shown.max() <= 1

@@ -1,11 +1,12 @@
-"""ONNX files of every system: equal to PyTorch, free in the number of images (and in size, if asked), without
+"""ONNX files of every model: equal to PyTorch, free in the number of images (and in size, if asked), without
 a trace of the machine that wrote them, and a command that ends in one line."""
 import io, json, shutil
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest, torch
 
-pytest.importorskip("onnxruntime"); pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
 
 from rabit.tools import export
 from rabit.core.tensors import RabitError, one_hot
@@ -43,24 +44,18 @@ def made(tmp_path_factory):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_any_number_of_images(made, count):
     session, model = read_onnx(made / "small.onnx")[0], small()
-    condition, exemplar = (
-        one_hot(torch.randint(7, (count, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2), 7),
-        torch.rand(count, 3, 48, 32) * 2 - 1,
-    )
+    labels = torch.randint(7, (count, 4, 5)).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    condition, exemplar = one_hot(labels, 7), torch.rand(count, 3, 48, 32) * 2 - 1
     with torch.no_grad(): ours = model(condition, exemplar)
-    for a, b in zip(
-        (ours.image, ours.warped, ours.confidence),
-        session.run(None, dict(condition=condition.numpy(), exemplar=exemplar.numpy())),
-    ):
+    theirs = session.run(None, dict(condition=condition.numpy(), exemplar=exemplar.numpy()))
+    for a, b in zip((ours.image, ours.warped, ours.confidence), theirs):
         assert tuple(a.shape) == b.shape and (a - torch.from_numpy(b)).abs().max() < 1e-4
 
 
-def test_notes_tell_a_stranger_what_to_feed(made):
+def test_notes_tell_what_to_feed(made):
     session, notes = read_onnx(made / "small.onnx")
-    assert {k: json.loads(notes[k]) for k in ("classes", "size", "exemplar_size", "opset",
-                                              "any_size")} == dict(classes=7, size=[32, 40],
-                                                                   exemplar_size=[48, 32], opset=OPSET,
-                                                                   any_size=False)
+    expected = dict(classes=7, size=[32, 40], exemplar_size=[48, 32], opset=OPSET, any_size=False)
+    assert {name: json.loads(notes[name]) for name in expected} == expected
     assert (notes["builder"] == "rabit" and notes["condition"] == "labels"
             and notes["rabit"] and notes["torch"])
     assert [x.name for x in session.get_outputs()] == ["image", "warped", "confidence"]
@@ -74,7 +69,7 @@ def test_file_tells_nothing_of_this_machine(made):
 @pytest.mark.slow
 @pytest.mark.parametrize("topk", ["soft", "straight", "hard"])
 @pytest.mark.parametrize("position", ["semantic", "none"])
-def test_settings_of_the_trunk(tmp_path, topk, position):
+def test_settings_of_the_matcher(tmp_path, topk, position):
     if (topk, position) in (("straight", "semantic"), ("hard", "semantic")):
         pytest.skip("covered by the others")
     model = small(topk=topk, position=position, eps=.1)
@@ -96,7 +91,7 @@ def test_classes_of_no_world_are_checked_on_made_up_maps(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(model_names()))
-def test_every_system_is_written_right_or_refused_in_a_sentence(tmp_path, name):
+def test_every_model_is_written_right_or_refused_in_a_sentence(tmp_path, name):
     torch.manual_seed(0)
     model = find_builder(name)(**SMALL).eval()
     try: path = export_onnx(model, tmp_path / "x.onnx")
@@ -133,6 +128,23 @@ def test_file_of_another_model_is_told_apart(made):
     assert not check_onnx(made / "small.onnx", small(1), 2) <= 1e-4
 
 
+def test_files_of_version_0_1_are_read(made, tmp_path):
+    "They name their first output `picture`, and their model by a dotted name"
+    import onnx
+    old = onnx.load(made / "small.onnx")
+    for node in old.graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                if name == "image": names[i] = "picture"
+    old.graph.output[0].name = "picture"
+    for note in old.metadata_props:
+        if note.key == "rabit.builder": note.value = "rabit.model.rabit"
+    onnx.save(old, tmp_path / "old.onnx")
+    session, notes = read_onnx(tmp_path / "old.onnx")
+    assert session.get_outputs()[0].name == "picture" and notes["builder"] == "rabit.model.rabit"
+    assert check_onnx(tmp_path / "old.onnx", small(), 2) < 1e-4
+
+
 def test_broken_and_foreign_files_are_refused(made, tmp_path):
     (tmp_path / "cut.onnx").write_bytes((made / "small.onnx").read_bytes()[:1000])
     with pytest.raises(RabitError, match="cannot be run by onnxruntime"): read_onnx(tmp_path / "cut.onnx")
@@ -150,8 +162,8 @@ def test_command_writes_checks_and_tells(made):
 
 
 def test_command_fails_where_the_file_differs(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "export_onnx", lambda translator, path,
-                        *rest: shutil.copy(made / "small.onnx", path))
+    monkeypatch.setattr(export, "export_onnx",
+                        lambda translator, path, *rest: shutil.copy(made / "small.onnx", path))
     code, out, err = call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "others", "--device", "cpu",
                           "--count", 2)
     assert (code == 2 and "differs from PyTorch" in err
@@ -160,8 +172,6 @@ def test_command_fails_where_the_file_differs(made, tmp_path, monkeypatch):
 
 def test_command_names_the_extra_that_is_missing(made, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
-    assert call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "weights") == (2, "", "rabit_export: "
-                                                                                     "onnxscript is not "
-                                                                                     "installed: pip install "
-                                                                                     "'rabit[onnx]'\n")
+    said = "rabit_export: onnxscript is not installed: pip install 'rabit[onnx]'\n"
+    assert call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "weights") == (2, "", said)
     assert not list(tmp_path.iterdir())

@@ -26,7 +26,8 @@ from rabit.matching import topk
 from rabit.comparison import compare as zoo
 from rabit.core.tensors import RabitError
 from rabit.data.archives import TarDataset
-from rabit.data.pairs import find_pairs, read_pairs, write_pairs
+from rabit.data.pair_lists import read_pairs, write_pairs
+from rabit.data.pairs import find_pairs
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.matching.street import street_pairs

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np, pytest, torch
 from hypothesis import given, strategies as st
 
-from rabit.inputs import joints as conditions
-from rabit.inputs import palettes as data
+from rabit.data import augment, retrieval
+from rabit.inputs import conditions, edges as lines, joints
 from rabit.networks import discriminate
 from rabit.networks import features as encode
 from rabit.tools import video_files as frames
@@ -63,7 +63,7 @@ def test_scores_of_images(x):
         lawful(f.__name__, lambda: f(*x[:2]), x, x[0].shape[:1])
     # infinite for equal images
     lawful("psnr", lambda: metrics.psnr(*x[:2]), x + ANYTHING, x[0].shape[:1])
-    lawful("identity_collapse", lambda: metrics.identity_collapse(*x), x, x[0].shape[:1])
+    lawful("copy_score", lambda: metrics.copy_score(*x), x, x[0].shape[:1])
     lawful("sliced_wasserstein", lambda: metrics.sliced_wasserstein(*x[:2], side=3, count=4, directions=8), x,
            ())
     lawful("color_transfer", lambda: style.color_transfer(*x[:2]), x, x[0].shape)
@@ -93,26 +93,26 @@ def test_scores_of_features(features, scores):
 @given(args("b h w:int", "b h w:bool"), sides)
 def test_edges(x, size):
     parts, edges = x
-    lawful("part_edges", lambda: conditions.part_edges(parts), [], parts.shape)
+    lawful("part_edges", lambda: lines.part_edges(parts), [], parts.shape)
     # infinite without an edge
-    lawful("edge_distance", lambda: conditions.edge_distance(edges), ANYTHING, edges.shape)
-    lawful("edges_condition", lambda: conditions.edges_condition(edges), [],
+    lawful("edge_distance", lambda: lines.edge_distance(edges), ANYTHING, edges.shape)
+    lawful("edges_condition", lambda: lines.edges_condition(edges), [],
            (*edges.shape[:1], 2, *edges.shape[1:]), strict=True)
-    lawful("fit_edges", lambda: conditions.fit_edges(edges, size), [], (*edges.shape[:1], *size))
+    lawful("fit_edges", lambda: lines.fit_edges(edges, size), [], (*edges.shape[:1], *size))
 
 
 @few
 @given(args("b 3 h w", "b h w:int"), sides, numbers)
 def test_edges_of_images(x, size, sigma):
     pytest.importorskip("skimage")
-    lawful("canny", lambda: conditions.canny(x[0], sigma), x, (*x[0].shape[:1], *x[0].shape[2:]), strict=True)
-    lawful("image_edges", lambda: conditions.image_edges(*x), x, x[1].shape)
+    lawful("canny", lambda: lines.canny(x[0], sigma), x, (*x[0].shape[:1], *x[0].shape[2:]), strict=True)
+    lawful("image_edges", lambda: lines.image_edges(*x), x, x[1].shape)
 
 
 @few
 @given(args("b 7 h w", "b 2 h w", "b 35 h w", "b 3 h w"), sides)
 def test_conditions(x, size):
-    for c, kind in zip((*x, x[0], x[0]), (*conditions.CONDITIONS, "other", None)):
+    for c, kind in zip((*x, x[0], x[0]), ("labels", "edges", "joints", "image", "other", None)):
         lawful("check_kind", lambda: conditions.check_kind(c, kind), [c], c.shape)
         lawful("fit_condition", lambda: conditions.fit_condition(c, size, kind), [c], (*c.shape[:2], *size))
         lawful("paint_condition", lambda: conditions.paint_condition(c, kind), [c],
@@ -122,9 +122,9 @@ def test_conditions(x, size):
 @few
 @given(args("b 18 3"), sides, numbers)
 def test_joints(x, size, sigma):
-    lawful("joints_condition", lambda: conditions.joints_condition(*x, size, sigma), x,
+    lawful("joints_condition", lambda: joints.joints_condition(*x, size, sigma), x,
            (*x[0].shape[:1], 35, *size))
-    lawful("mirror_joints", lambda: conditions.mirror_joints(*x, 9), x, x[0].shape)
+    lawful("mirror_joints", lambda: joints.mirror_joints(*x, 9), x, x[0].shape)
 
 
 # losses that test_hostile.py leaves out
@@ -176,11 +176,11 @@ def test_networks_by_themselves(x):
 def test_changes_of_records(x, classes, seed):
     image, labels = x
     rng = np.random.default_rng(seed)
-    m, color = data.random_affine(rng, (8, 8)), data.random_jitter(rng)
-    lawful("pseudo_exemplar", lambda: [data.pseudo_exemplar(image, labels, m)["exemplar"]], x, image.shape)
-    lawful("color_jitter", lambda: data.color_jitter(image, color), x, image.shape)
+    m, color = augment.random_affine(rng, (8, 8)), augment.random_jitter(rng)
+    lawful("pseudo_exemplar", lambda: [augment.pseudo_exemplar(image, labels, m)["exemplar"]], x, image.shape)
+    lawful("color_jitter", lambda: augment.color_jitter(image, color), x, image.shape)
     lawful("disguise", lambda: style.disguise(image, rng), x, image.shape)
-    lawful("image_signature", lambda: data.image_signature(image, labels, classes), x, (64 + classes,))
+    lawful("image_signature", lambda: retrieval.image_signature(image, labels, classes), x, (64 + classes,))
 
 
 @few

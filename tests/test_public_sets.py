@@ -7,23 +7,23 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from rabit.tools.use_commands import rabit_translate
-from rabit.training.train_commands import train_config, train_parser
+from rabit.core.commands import parse_args
+from rabit.training.train_commands import rabit_train, train_config
 from rabit.inputs.edges import edges_condition, image_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import joints_condition, mirror_joints
 from rabit.core.tensors import RabitError, to_pil
 from rabit.data.archives import TarDataset
 from rabit.data.datasets import FolderDataset
-from rabit.data.inspect import inspect_folder
-from rabit.data.pairs import write_pairs
+from rabit.data.pair_lists import write_pairs
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.networks.translate import Translator, rabit
 from rabit.core.tensors import sample_at
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
-from rabit.data.inspect import inspect_set
-from rabit.data.layouts import CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, SetDataset, open_dataset, detect_layout
+from rabit.data.inspect import inspect_folder
+from rabit.data.layouts import CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, open_dataset, detect_layout
 from rabit.data.retrieval import deep_features, retrieve_by_features
 from rabit.training.run import train
 
@@ -132,7 +132,7 @@ def test_every_layout_is_recognised_by_its_names(tmp_path):
             dataset = open_dataset(root, size=(16, 24))
             assert (len(dataset) == n and dataset.condition == kind and dataset.batch([0, 1])["image"].shape
                     == (2, 3, 16, 24) and name.split("-")[0] in str(layout).lower() + name)
-            report = inspect_set(root)
+            report = inspect_folder(root)
             assert (report["fits"] and report["set"] == name
                     and sum(s["pairs"] for s in report["splits"].values())
                     == sum(map(len, layout.splits.values()))), str(report)
@@ -158,8 +158,12 @@ def test_plain_folders_and_archives_and_images(tmp_path):
     assert isinstance(open_dataset(tmp_path, classes=7, size=(16, 16)),
                       TarDataset) and detect_layout(tmp_path).name == "archives"
     with pytest.raises(RabitError, match="classes"): open_dataset(tmp_path, size=(16, 16))
-    with pytest.raises(RabitError, match="its conditions are labels, not edges"):
-        open_dataset(tmp_path, "edges", size=(16, 16))
+    with pytest.raises(RabitError, match="its conditions are labels, edges, image, not joints"):
+        open_dataset(tmp_path, "joints", size=(16, 16))
+    labels, edges = (open_dataset(tmp_path, kind, 7, (16, 16), seed=3) for kind in ("labels", "edges"))
+    for i in range(4):                                 # archives give every condition that label maps give
+        one, two = labels[i], edges[i]
+        assert all(one[k].equal(two[k]) for k in one) and two["condition"].shape == (2, 16, 16)
 
 
 def test_what_is_nothing_says_what_it_holds(tmp_path):
@@ -167,7 +171,7 @@ def test_what_is_nothing_says_what_it_holds(tmp_path):
     with pytest.raises(RabitError, match="it holds nothing"): detect_layout(tmp_path)
     (tmp_path/"notes.txt").write_text("x")
     with pytest.raises(RabitError, match="it holds notes.txt"): open_dataset(tmp_path)
-    report = inspect_set(tmp_path)
+    report = inspect_folder(tmp_path)
     assert not report["fits"] and "notes.txt" in str(report) and report["set"] is None
 
 
@@ -217,7 +221,7 @@ def test_masks_of_two_sizes_are_refused(tmp_path):
          write_faces(tmp_path, maps=False)/"CelebAMask-HQ-mask-anno"/"0"/"00007_l_ear.png")
     with pytest.raises(RabitError, match="00007_l_ear.png is 8×8"):
         open_dataset(tmp_path, size=(16, 16), augment=False).batch([3])
-    assert list(inspect_set(tmp_path)["splits"][""]["problems"]) == ["sizes differ"]
+    assert list(inspect_folder(tmp_path)["splits"][""]["problems"]) == ["sizes differ"]
 
 
 def test_left_and_right_change_places_in_a_mirror_and_pseudo_exemplars_never_mirror(tmp_path):
@@ -244,8 +248,7 @@ def test_a_set_of_labels_gives_the_records_of_a_plain_folder(tmp_path):
         save(image, tmp_path / "images" / f"walk{i % 3}_{i}.png"), save(
             labels, tmp_path / "labels" / f"walk{i % 3}_{i}.png"
         )
-    a, b = FolderDataset(tmp_path, 7, (16, 24), seed=5), SetDataset(tmp_path, detect_layout(tmp_path),
-                                                                    "labels", 7, (16, 24), seed=5)
+    a, b = FolderDataset(tmp_path, 7, (16, 24), seed=5), FolderDataset(tmp_path, 7, (16, 24), seed=5, layout=detect_layout(tmp_path))
     for i in range(20):
         one, two = a.sample(i), b.sample(i)
         assert one.keys() == two.keys() and all(one[k].equal(two[k]) for k in one), i
@@ -278,8 +281,8 @@ def test_edges_follow_every_move_of_their_image(tmp_path):
     for i, image in enumerate(scenes(5, (48, 48))[0]): save(image, tmp_path/f"{i}.png")
     dataset = open_dataset(tmp_path, size=(48, 48), seed=1)
     assert dataset.condition == "edges" and dataset.classes == 2 and dataset.names == ()
-    plain = SetDataset(tmp_path, detect_layout(tmp_path), "edges", 255, (48, 48), seed=1,
-                       color_jitter_prob=0.)
+    plain = FolderDataset(tmp_path, 255, (48, 48), seed=1, color_jitter_prob=0., condition="edges",
+                          layout=detect_layout(tmp_path))
     for i in range(12):
         r, p = dataset.sample(i), plain.sample(i)
         # colors are changed afterwards
@@ -292,7 +295,7 @@ def test_edges_follow_every_move_of_their_image(tmp_path):
             )
 
 
-def test_a_image_is_its_own_condition_before_its_colors_are_changed(tmp_path):
+def test_an_image_is_its_own_condition_before_its_colors_are_changed(tmp_path):
     for i, image in enumerate(scenes(5, (24, 24))[0]): save(image, tmp_path/f"{i}.png")
     dataset, changed = open_dataset(tmp_path, "image", size=(24, 24)), 0
     for i in range(10):
@@ -348,11 +351,11 @@ def test_another_pose_of_the_same_outfit_is_the_right_answer(tmp_path):
     assert not open_dataset(tmp_path, "edges", size=(16, 16), self_pair_prob=0.).sample(0)["visible"].any()
 
 
-def test_key_points_of_a_image_of_another_size_are_refused(tmp_path):
+def test_key_points_of_an_image_of_another_size_are_refused(tmp_path):
     write_fashion(tmp_path, size=32)
     with pytest.raises(RabitError, match="but .* is 32×32; both must have one size"):
         open_dataset(tmp_path, size=(16, 16), augment=False).batch([0])
-    report = inspect_set(tmp_path)
+    report = inspect_folder(tmp_path)
     assert not report["fits"] and len(report["splits"][""]["problems"]["sizes differ"]) == 6
 
 
@@ -415,7 +418,7 @@ def test_lists_that_name_what_is_not_there_say_how_many(tmp_path):
     (tmp_path/"val.txt").write_text("29922\n5\n6.jpg\n")
     with pytest.raises(RabitError, match="val: 2 listed in val.txt, but not there; the first is 5"):
         open_dataset(tmp_path, split="val")
-    assert "listed in val.txt, but not there: 2 — 5" in str(inspect_set(tmp_path))
+    assert "listed in val.txt, but not there: 2 — 5" in str(inspect_folder(tmp_path))
     with pytest.raises(RabitError, match="no split 'test'; found: train, val"):
         open_dataset(tmp_path, split="test")
 
@@ -427,7 +430,7 @@ def test_lone_files_are_counted_and_the_first_is_named(tmp_path):
     for name in ("ADE_train_00000001.png", "ADE_train_00000002.png"): (tmp_path/"training"/name).unlink()
     with pytest.raises(RabitError, match="2 images without labels; the first is .*ADE_train_00000001.jpg"):
         open_dataset(tmp_path)
-    report = inspect_set(tmp_path)
+    report = inspect_folder(tmp_path)
     assert (not report["fits"] and "images without labels: 2 — " in str(report)
             and report["splits"]["training"]["pairs"] == 1)
     assert len(open_dataset(tmp_path, split="val", size=(8, 8))) == 3
@@ -442,10 +445,10 @@ def test_sizes_ids_and_broken_files_are_found_and_named(tmp_path):
     dataset = open_dataset(tmp_path, size=(8, 8), augment=False, self_pair_prob=0.)
     for i, words in ((0, "00000001.jpg is 32×24 but .*00000001.png is 5×5"), (1, "00000002.png holds label id 199, but classes=150"), (2, "00000003.jpg cannot be read")):
         with pytest.raises(RabitError, match=words): dataset.read_pair(dataset.stems[i])
-    assert list(inspect_set(tmp_path)["splits"]["training"]["problems"]) == ["sizes differ", "label ids out "
+    assert list(inspect_folder(tmp_path)["splits"]["training"]["problems"]) == ["sizes differ", "label ids out "
                                                                              "of range", "unreadable"]
-    assert not inspect_set(tmp_path, split="val",
-                           classes=3)["fits"] and inspect_set(tmp_path, split="val")["fits"]
+    assert not inspect_folder(tmp_path, split="val",
+                           classes=3)["fits"] and inspect_folder(tmp_path, split="val")["fits"]
 
 
 def test_wrong_wishes_are_refused(tmp_path):
@@ -467,17 +470,18 @@ def test_noise_in_any_file_is_one_kind_of_error(tmp_path, write):
                 dataset = open_dataset(root, size=(8, 8), augment=False, self_pair_prob=0.)
                 dataset.batch(range(len(dataset)))
             except RabitError as error: assert len(str(error)) < 2000
-            assert isinstance(str(inspect_set(root)), str)
+            assert isinstance(str(inspect_folder(root)), str)
         path.write_bytes(kept)
-    assert inspect_set(root)["fits"]
+    assert inspect_folder(root)["fits"]
 
 
 def test_only_some_files_of_a_large_folder_are_opened(tmp_path, monkeypatch):
-    import rabit.data.layouts
+    import rabit.data.inspect, rabit.data.pairs
     write_ade(tmp_path, n=30)
-    opened, inside = [], rabit.data.layouts.open_image
-    monkeypatch.setattr(rabit.data.layouts, "open_image", lambda path, *a: opened.append(path) or inside(path, *a))
-    report = inspect_set(tmp_path, most=5)
+    opened, inside = [], rabit.data.pairs.open_image
+    for module in (rabit.data.pairs, rabit.data.inspect):
+        monkeypatch.setattr(module, "open_image", lambda path, *a: opened.append(path) or inside(path, *a))
+    report = inspect_folder(tmp_path, most=5)
     assert report["fits"] and len(opened) == 20 and "looked inside 10 of 60" in str(report) and report["splits"]["training"]["pairs"] == 30
     # spread over the set
     assert [f.stem[-2:] for f in opened[:10:2]] == ["01", "07", "13", "19", "25"]
@@ -492,7 +496,7 @@ def test_retrieval_by_features_takes_the_nearest_of_other_groups(tmp_path):
         # every image has a twin in the other walk
         for j in range(2): save(image, tmp_path/f"walk{j}_{i}.png")
     dataset = open_dataset(tmp_path, size=(32, 32), augment=False)
-    found = retrieve_by_features(dataset, lambda x: torch.nn.functional.avg_pool2d(x, 8), k=2, batch=3, progress=False)
+    found = retrieve_by_features(dataset, lambda x: torch.nn.functional.avg_pool2d(x, 8), k=2, batch_size=3, progress=False)
     assert [t for t, _ in found] == dataset.stems
     for target, best in found: assert best[0] == f"walk{1 - int(target[4])}{target[5:]}" and len(best) == 2 and all(b[:5] != target[:5] for b in best)
     with pytest.raises(RabitError, match="k=5, but some images have only 4"): retrieve_by_features(dataset, lambda x: x.mean((2, 3)), k=5, progress=False)
@@ -512,7 +516,7 @@ real = pytest.mark.skipif(not (REAL/"samples").is_dir(), reason="no real images 
 @real
 @pytest.mark.parametrize("folder, name, n", [("ade20k", "ade20k", 3), ("celebahq", "celeba-hq", 8), ("celebahqedge", "celeba-hq", 2), ("DeepFashion", "deepfashion", 4)])
 def test_samples_of_public_sets_fit_with_every_condition(folder, name, n):
-    layout, report = detect_layout(REAL/"samples"/folder), inspect_set(REAL/"samples"/folder)
+    layout, report = detect_layout(REAL/"samples"/folder), inspect_folder(REAL/"samples"/folder)
     assert layout.name == name and report["fits"], str(report)
     for kind in layout.kinds:
         if kind == "edges": pytest.importorskip("skimage")
@@ -574,8 +578,8 @@ def test_edges_of_real_faces_are_those_of_the_papers_data_up_to_the_width_of_out
 @real
 def test_a_real_street_is_recognised_and_its_sequences_kept_apart():
     dataset = open_dataset(REAL/"camvid", size=(48, 64))
-    assert dataset.layout.name == "camvid" and len(dataset) == 367 and set(dataset.groups) == {"0001TP", "0006R0", "0016E5"} and inspect_set(REAL/"camvid", most=10)["fits"]
-    assert inspect_folder(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 11 and inspect_set(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 255
+    assert dataset.layout.name == "camvid" and len(dataset) == 367 and set(dataset.groups) == {"0001TP", "0006R0", "0016E5"} and inspect_folder(REAL/"camvid", most=10)["fits"]
+    assert inspect_folder(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 255
 
 
 def write_set(root, names, ids=lambda x: x, count=3, size=(24, 32)):
@@ -589,11 +593,13 @@ def write_set(root, names, ids=lambda x: x, count=3, size=(24, 32)):
     return drawn["labels"]
 
 
-@pytest.mark.parametrize("names, stored, numbering", [("ADE_train_{:08d}", lambda x: torch.where(x == 6, 0, x + 1), "ade20k"), ("0001TP_{:06d}", lambda x: torch.where(x == 6, 11, x), "camvid"), ("walk_{:02d}", None, None)])
+@pytest.mark.parametrize("names, stored, label_mapping", [("ADE_train_{:08d}", lambda x: torch.where(x == 6, 0, x + 1), "ade20k"), ("0001TP_{:06d}", lambda x: torch.where(x == 6, 11, x), "camvid"), ("walk_{:02d}", None, None)])
 def test_a_model_reads_the_files_of_its_set_as_its_training_did(tmp_path, names, stored, label_mapping):
     labels = write_set(tmp_path / "set", names, stored or (lambda x: x))
     wanted = torch.where(labels == 6, 255, labels) if stored else labels
-    config = train_config(train_parser().parse_args(["--data", str(tmp_path / "set"), "--preset", "tiny", "--steps", "1", "--size", "16x16", "--model-arg", "width=4", "--model-arg", "features=8", *(() if stored else ("--classes", "7"))]))
+    options = ["--data", str(tmp_path / "set"), "--preset", "tiny", "--steps", "1", "--size", "16x16",
+               "--model-arg", "width=4", "--model-arg", "features=8", *(() if stored else ("--classes", "7"))]
+    config = train_config(parse_args(rabit_train, options))
     train(config, tmp_path / "run", device="cpu", progress=False)
     model = Translator.from_pretrained(tmp_path / "run")
     assert model.config["label_mapping"] == label_mapping and (model.config["names"] == list(CAMVID_NAMES) if label_mapping == "camvid" else model.config["names"] is None)
@@ -616,13 +622,13 @@ def test_a_number_of_classes_outweighs_names(tmp_path):
     assert detect_layout(tmp_path / "mine").name == detect_layout(tmp_path / "mine", 7).name == "folder"
     assert detect_layout(tmp_path / "cam").name == "camvid" and detect_layout(tmp_path / "cam", 12).name == "folder"
     dataset = open_dataset(tmp_path / "cam", None, 12, (24, 32))
-    assert dataset.classes == 12 and type(dataset).__name__ == "FolderDataset" and inspect_set(tmp_path / "cam", 12)["set"] == "folder"
+    assert dataset.classes == 12 and type(dataset).__name__ == "FolderDataset" and inspect_folder(tmp_path / "cam", 12)["set"] == "folder"
 
 
 def test_the_doctor_compares_the_sizes_of_files_that_it_does_not_look_inside(tmp_path):
     write_set(tmp_path / "mine", "w{:03d}_0", count=60, size=(16, 16))
     Image.new("L", (8, 16)).save(tmp_path / "mine/annotations/w031_0.png"); (tmp_path / "mine/annotations/w032_0.png").write_text("no image")
-    report = inspect_set(tmp_path / "mine", most=5)
+    report = inspect_folder(tmp_path / "mine", most=5)
     problems = report["splits"][""]["problems"]
     assert "w031_0" in problems["sizes differ"][0] and "w032_0" in problems["unreadable"][0] and not report["fits"]
 

@@ -1,5 +1,5 @@
-"""Style transfer as users meet it: hostile folders, all systems through the same door, runs that stop and go
-on, and what a network learns from disguised images."""
+"""Style transfer as users meet it: hostile folders, all models through the same door, runs that stop and go
+on, and what a network learns from augmented images."""
 import json
 import os
 
@@ -8,27 +8,23 @@ import pytest
 import torch
 from PIL import Image
 
+from rabit.comparison.zoo import SMALL
 from rabit.core.devices import seed_all
-from rabit.core.tensors import RabitError, to_pil
-from rabit.data.datasets import prefetch
-from rabit.inputs.samples import conditions_of
+from rabit.core.tensors import RabitError, sample_at, to_pil
+from rabit.data.prefetch import prefetch
+from rabit.data.style_data import (
+    find_images, ImageFolder, photometric_augment, read_cropped, style_dataset, StyleDataset,
+)
+from rabit.inputs.samples import conditions_of, worlds
 from rabit.networks.losses import match_loss
 from rabit.networks.pretrained import build, model_names
 from rabit.networks.translate import Translator
-from rabit.core.tensors import sample_at
-from rabit.inputs.samples import worlds
-from rabit.data.style_data import (
-    ImageFolder,
-    StyleDataset,
-    photometric_augment,
-    find_images,
-    read_cropped,
-    style_dataset,
-)
+from rabit.relatives.style_objective import style_statistics
 from rabit.tools.style import color_transfer, style_table, transfer
 from rabit.training.config import preset
 from rabit.training.run import train
-from rabit.comparison.zoo import SMALL
+from rabit.training.terms import generator_terms, StepContext
+from rabit.training.trainer import Trainer
 
 SETTINGS = dict(classes=3, size=(32, 32), steps=2, batch=2, log_every=1, sample_every=2, save_every=2,
                 model=dict(condition="image", position="none"))
@@ -96,39 +92,35 @@ def test_hostile_folders_end_in_one_line(tmp_path, folder):
     assert "0.png" in said(lambda: dataset.batch([0]))
     (folder / "gone").symlink_to(folder / "nowhere.png")
     os.remove(folder / "1.png")
-    # it was there when the source was made
+    # it was there when the dataset was made
     assert "1.png" in said(lambda: dataset.batch([1]))
     one = folder / "one"
     one.mkdir()
     (folder / "2.png").rename(one / "a.png")
     assert "one image only" in said(lambda: ImageFolder(one))
     assert ImageFolder(one, self_pair_prob=1., size=(16, 16)).batch(range(3))["paired"].all()
-    for wrong, words in (
-        (dict(self_pair_prob=2), "self_share=2"),
-        (dict(seed=-1), "seed=-1"),
-        (dict(size=(0, 8)), "0"),
-    ):
+    wrongs = ((dict(self_pair_prob=2), "got 2"), (dict(seed=-1), "got -1"), (dict(size=(0, 8)), "0"))
+    for wrong, words in wrongs:
         assert words in said(lambda: ImageFolder(folder, **wrong))
     assert "no indices" in said(lambda: ImageFolder(one, self_pair_prob=1.).batch([]))
-    assert "world 'nowhere' is not known" in said(lambda: StyleDataset("nowhere"))
+    assert "unknown world 'nowhere'" in said(lambda: StyleDataset("nowhere"))
 
 
-def test_records_do_not_depend_on_batch_order_or_thread(folder):
+def test_samples_do_not_depend_on_batch_order_or_thread(folder):
     for dataset in (StyleDataset(seed=5, size=(24, 32)), ImageFolder(folder, size=(24, 32), seed=5)):
         plain = [dataset.batch([2 * s, 2 * s + 1]) for s in range(6)]
         steps = prefetch(dataset, 0, 2, workers=3)
         for expected in plain:
-            _, record = next(steps)
-            assert all(record[k].equal(expected[k]) for k in expected)
+            _, batch = next(steps)
+            assert all(batch[k].equal(expected[k]) for k in expected)
         steps.close()
         condition, exemplar_condition = conditions_of(plain[0], 3)
-        assert (condition.shape == exemplar_condition.shape == (2, 3, 24, 32)
-                and exemplar_condition.equal(plain[0]["exemplar"]))
+        assert condition.shape == exemplar_condition.shape == (2, 3, 24, 32)
+        assert exemplar_condition.equal(plain[0]["exemplar"])
 
 
 def test_nothing_of_the_answer_is_in_the_content():
-    """The content's colors say nothing of the exemplar's style, and a disguise nothing of the image:
-    correlations over many samples are those of chance."""
+    "Colors of the content say nothing of the exemplar's, nor augmented ones of the image's"
     r = StyleDataset(seed=2, size=(16, 16)).batch(range(300))
     sky = [x[:, :, 0].mean((1, 2)) for x in (r["condition"], r["image"], r["exemplar"])]
     def together(a, b): return torch.corrcoef(torch.stack([a, b]))[0, 1].item()
@@ -139,7 +131,7 @@ def test_nothing_of_the_answer_is_in_the_content():
 
 
 @pytest.mark.parametrize("name", worlds())
-def test_the_truth_of_every_world_survives_the_change_of_style(name):
+def test_the_ground_truth_of_every_world_survives_the_change_of_style(name):
     r = StyleDataset(name, seed=1, size=(48, 48)).batch(range(6))
     seen, brought = r["visible"], sample_at(r["exemplar"], r["position"])
     errors = {k: (brought - r[k]).abs().mean(1)[seen].mean().item() for k in ("image", "condition")}
@@ -148,14 +140,13 @@ def test_the_truth_of_every_world_survives_the_change_of_style(name):
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_every_system_trains_on_images_and_transfers(name, tmp_path, folder):
-    config = preset("tiny", **(SETTINGS | dict(builder=name, model=SMALL[name]
-                                               | SETTINGS["model"])))
+def test_every_model_trains_on_images_and_transfers(name, tmp_path, folder):
+    config = preset("tiny", **(SETTINGS | dict(builder=name, model=SMALL[name] | SETTINGS["model"])))
     model = train(config, tmp_path / "run", dataset=ImageFolder(folder, size=(32, 32)), device="cpu",
                   progress=False)
     again = Translator.from_pretrained(tmp_path / "run")
-    painted = [transfer(m, folder / "0.png", folder / "1.png") for m in (model, again)]
-    a, b = (np.asarray(p).astype(int) for p in painted)
+    made = [transfer(m, folder / "0.png", folder / "1.png") for m in (model, again)]
+    a, b = (np.asarray(image).astype(int) for image in made)
     # the layout in memory may change the last bit, and that a match here and there
     assert a.shape == b.shape == (40, 56, 3) and abs(a - b).mean() < 1
     rows = style_table({name: again}, StyleDataset(seed=1, size=(32, 32)), 4, progress=False)
@@ -163,16 +154,10 @@ def test_every_system_trains_on_images_and_transfers(name, tmp_path, folder):
 
 
 def test_a_run_goes_on_where_it_stopped_as_if_it_had_not(tmp_path, folder):
-
     def run(out, steps, config=True):
-        return train(
-            preset("tiny", **(SETTINGS | dict(steps=4))) if config else None,
-            tmp_path / out,
-            steps=None if config else steps,
-            dataset=ImageFolder(folder, size=(32, 32)),
-            device="cpu",
-            progress=False,
-        )
+        return train(preset("tiny", **(SETTINGS | dict(steps=4))) if config else None, tmp_path / out,
+                     steps=None if config else steps, dataset=ImageFolder(folder, size=(32, 32)),
+                     device="cpu", progress=False)
     whole = run("whole", 4)
     class Stops(ImageFolder):
         "Ctrl-C comes with the third step"
@@ -186,32 +171,35 @@ def test_a_run_goes_on_where_it_stopped_as_if_it_had_not(tmp_path, folder):
     for a, b in zip(whole.state_dict().values(), cut.state_dict().values()): assert a.equal(b)
 
 
-def test_a_record_without_an_answer_moves_no_term_that_needs_one(folder):
-    "pixel, warp and match read nothing of records that are not paired, whatever stands in their images."
-    from rabit.training.trainer import Trainer
+def test_a_sample_without_an_answer_moves_no_term_that_needs_one(folder):
+    "pixel, warp and match read nothing of samples that are not paired, whatever stands in their images"
     zero = dict.fromkeys(("cycle", "feature", "perceptual", "vgg", "contextual", "mask", "adversarial",
-                          "matching", "parse", "own"), 0.)
+                          "matching", "segmentation", "extra"), 0.)
     trainer = Trainer(preset("tiny", **(SETTINGS | dict(weights=zero))), torch.device("cpu"))
     r = ImageFolder(folder, size=(32, 32), self_pair_prob=0.).batch(range(2))
-    terms = trainer.generator_terms(r, *conditions_of(r, 3), trainer.model(r["condition"], r["exemplar"]))
+    output = trainer.model(r["condition"], r["exemplar"])
+    seen = StepContext(r, *conditions_of(r, 3), output, trainer.model, config=trainer.config)
+    terms = generator_terms(seen, trainer.config.weights)
     assert set(terms) == {"pixel", "warp", "match"} and all(x.item() == 0 for x in terms.values())
 
 
-def test_a_matcher_learns_two_styles_from_disguises_alone(folder):
-    """Trained on single images, disguised and moved, an encoder matches scenes under two styles, which it has
-    never seen, clearly better than one to which all tokens are alike."""
+def test_a_matcher_learns_two_styles_from_augmented_images_alone(folder):
+    "Trained on single images, augmented and moved, an encoder matches scenes under two styles, never seen"
     seed_all(0)
-    encoder, test = small(width=8, features=16,
-                          stride=4).encoder, StyleDataset(seed=9, size=(32, 32)).batch(range(32))
+    encoder = small(width=8, features=16, stride=4).encoder
+    test = StyleDataset(seed=9, size=(32, 32)).batch(range(32))
     for i, p in enumerate(StyleDataset(size=(32, 32)).batch(range(10, 50))["image"]):
         to_pil(p).save(folder / f"{i + 10}.png")
-    dataset, optimizer = ImageFolder(folder, size=(32, 32),
-                                     self_pair_prob=1.), torch.optim.Adam(encoder.parameters(), 4e-3)
+    dataset = ImageFolder(folder, size=(32, 32), self_pair_prob=1.)
+    optimizer = torch.optim.Adam(encoder.parameters(), 4e-3)
     def loss(r):
         return match_loss(encoder.query(r["condition"]), encoder.key(r["exemplar"], r["exemplar_condition"]),
                           r["position"], r["visible"], (32, 32), .1)
     for step in range(120):
-        optimizer.zero_grad(); loss(dataset.batch(range(4 * step, 4 * step + 4))).backward(); optimizer.step()
+        optimizer.zero_grad()
+        loss(dataset.batch(range(4 * step, 4 * step + 4))).backward()
+        optimizer.step()
+    # clearly better than one to which all tokens are alike
     with torch.no_grad(): assert loss(test).item() < np.log(64) - .4
 
 
@@ -230,17 +218,16 @@ def test_transfer_takes_any_two_sizes_and_names_what_it_cannot_take(folder):
 
 
 def test_color_statistics_are_the_style_objective_of_pixels():
-    "Lesson 22's style term, read on pixels, is zero after color transfer where nothing was clamped."
-    from rabit.relatives.style_objective import style_statistics
+    "DynaST's style term, read on pixels, is zero after color transfer where nothing was clamped"
     g = torch.Generator().manual_seed(0)
     x, z = (torch.rand(2, 3, 12, 15, generator=g) - .5 for _ in range(2))
     assert style_statistics(color_transfer(x, z), z) < 1e-5 < style_statistics(x, z)
 
 
-def test_the_names_of_sources(folder):
+def test_the_names_of_datasets(folder):
     assert style_dataset("figure", (16, 24), 3).world.name == "figure"
     assert json.loads(json.dumps(style_dataset("street").size)) == [64, 64]
-    assert repr(style_dataset(folder)) == "PictureFolder(6 contents, 6 styles)"
+    assert repr(style_dataset(folder)) == "ImageFolder(6 contents, 6 styles)"
 
 
 def test_a_borrowed_look_is_never_the_content_itself_and_seeds_differ(folder):

@@ -13,8 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from tqdm.auto import tqdm
 from typing import Annotated
-from .compare import machine_info
-from .runs import peak_memory, run_in_subprocess, synchronize, timed_steps
+from .runs import machine_info, peak_memory, run_in_subprocess, synchronize, timed_steps
 from ..core.commands import Arg, command, Count, Device, Size
 from ..core.devices import pick_device
 from ..core.files import check_output, write_json
@@ -58,23 +57,23 @@ def profile_step(
 )->dict:     # piece → seconds, and how often a step runs it is not counted; "step" is the whole
     "How long the parts of a training step take, forward, and the whole step"
     trainer, dataset = Trainer(config, device), make_dataset(config)
-    record, model = dataset.batch(range(config.batch), device), trainer.model
-    condition, exemplar_condition = (one_hot(record[k], config.classes)
-                                     for k in ("labels", "exemplar_labels"))
+    samples, model = dataset.batch(range(config.batch), device), trainer.model
+    condition = one_hot(samples["labels"], config.classes)
+    exemplar_condition = one_hot(samples["exemplar_labels"], config.classes)
     def timed(work): return _best(lambda: (work(), synchronize(device)), rounds)
     with torch.no_grad(), trainer.autocast():
-        features = model.encoder(condition, record["exemplar"], exemplar_condition)
+        features = model.encoder(condition, samples["exemplar"], exemplar_condition)
         match = model.matcher(features.query, features.key)
         found = dict(
             render=timed(lambda: dataset.batch(range(config.batch), device)),
-            encoder=timed(lambda: model.encoder(condition, record["exemplar"], exemplar_condition)),
-            match=timed(lambda: model.matcher(features.query, features.key).warp(record["exemplar"])),
-            generator=timed(lambda: model.generate(condition, record["exemplar"], features, match)),
+            encoder=timed(lambda: model.encoder(condition, samples["exemplar"], exemplar_condition)),
+            match=timed(lambda: model.matcher(features.query, features.key).warp(samples["exemplar"])),
+            generator=timed(lambda: model.generate(condition, samples["exemplar"], features, match)),
         )
-        if trainer.vgg is not None: found["VGG19"] = timed(lambda: trainer.vgg(record["image"]))
+        if trainer.vgg is not None: found["VGG19"] = timed(lambda: trainer.vgg(samples["image"]))
         if trainer.discriminator is not None:
-            found["discriminator"] = timed(lambda: trainer.discriminator(condition, record["image"]))
-    return found | dict(step=timed(lambda: trainer.step(record)))
+            found["discriminator"] = timed(lambda: trainer.discriminator(condition, samples["image"]))
+    return found | dict(step=timed(lambda: trainer.step(samples)))
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #62dd116f
 def operations(
@@ -82,7 +81,8 @@ def operations(
     *args,  # that it is called with
 )->int:     # multiplications and additions of its convolutions and linear layers, forward
     "Count the operations of a forward pass"
-    total, hooks = [], []
+    total:list = []
+    hooks:list = []
     def count(module, inputs, output): total.append(2 * output.numel() * module.weight[0].numel())
     for module in net.modules():
         if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
@@ -98,14 +98,14 @@ def bench_training(
     config,      # `TrainConfig`
     device,      # torch.device
     steps:int=8, # timed, after two that are not
-)->dict:         # steps and images per second, memory in MB, share of time spent waiting for data, seconds that the first step took
+)->dict:  # steps and images per second, MB, fraction of time waiting for data, seconds of the first step
     "Train a little, with data made on the way as in a real run"
     before = peak_memory(device)
     waiting, working = timed_steps(Trainer(config, device), make_dataset(config), steps + 2)
-    wait, work = sum(waiting[2:]), sum(working[2:])
-    return dict(steps_per_second=steps / (wait + work), images_per_second=steps * config.batch
-                / (wait + work), memory_mb=peak_memory(device) - (before if device.type == "cpu" else 0),
-                waiting=wait / (wait + work), first_step=working[0])
+    wait, total = sum(waiting[2:]), sum(waiting[2:]) + sum(working[2:])
+    memory = peak_memory(device) - (before if device.type == "cpu" else 0)
+    return dict(steps_per_second=steps / total, images_per_second=steps * config.batch / total,
+                memory_mb=memory, waiting=wait / total, first_step=working[0])
 
 def measure_in_subprocess(
     name:str,  # of a function of this notebook: (config, device, …) → something that JSON can hold
@@ -115,8 +115,8 @@ def measure_in_subprocess(
 ):             # what it returns
     "Call a function in a process of its own, with as many threads"
     asked = json.dumps([torch.get_num_threads(), name, asdict(config), str(device), args])
-    return json.loads(run_in_subprocess("rabit.comparison.bench._subprocess_main", asked,
-                                        name).splitlines()[-1])
+    printed = run_in_subprocess("rabit.comparison.bench._subprocess_main", asked, name)
+    return json.loads(printed.splitlines()[-1])
 
 def _subprocess_main(asked):
     threads, name, config, device, args = json.loads(asked)
@@ -124,10 +124,10 @@ def _subprocess_main(asked):
     print(json.dumps(globals()[name](TrainConfig(**config), torch.device(device), *args)))
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #947bf950
-# fields of `TrainConfig`
-VARIANTS = {"plain": {}, "checkpoint": dict(checkpoint_activations=True), "two parts": dict(accumulate=2),
-            "float32": dict(amp="off"), "bf16": dict(amp="bf16"), "fp16": dict(amp="fp16"),
-            "compile": dict(compile=True)}
+VARIANTS:dict = {  # name → fields of `TrainConfig`
+    "plain": {}, "checkpoint": dict(checkpoint_activations=True), "two parts": dict(accumulate=2),
+    "float32": dict(amp="off"), "bf16": dict(amp="bf16"), "fp16": dict(amp="fp16"),
+    "compile": dict(compile=True)}
 
 def bench_variants(
     config,      # `TrainConfig` with an even batch
@@ -170,27 +170,27 @@ def largest(
 )->tuple:    # the largest number that fits (0: none does), and number → MB
     "Double a number until the next configuration would not fit"
     memory_limit = free_memory(device) * .9 if memory_limit is None else memory_limit
-    tried = {}
-    number = start
-    try_one = try_one or _try_in_subprocess
+    tried:dict = {}
+    number, try_one = start, try_one or _try_in_subprocess
     while number <= limit:
-        done = sorted(tried)
-        expected = (0 if len(done) < 2 else tried[done[-1]] + (tried[done[-1]] - tried[done[-2]])
-                    * memory_factor)
+        used = list(tried.values())
+        expected = used[-1] + (used[-1] - used[-2]) * memory_factor if len(used) > 1 else 0
         if expected > memory_limit: break
-        used = try_one(change(number), device)
-        if used is None or used > memory_limit: break
-        tried[number], number = used, 2 * number
+        needed = try_one(change(number), device)
+        if needed is None or needed > memory_limit: break
+        tried[number], number = needed, 2 * number
     return max(tried, default=0), tried
 
+# %% ../../nbs/8_comparison/83_bench.ipynb #22aa0083
 def largest_batch(
     config,  # `TrainConfig`
     device,  # torch.device
     limit:int=256,  # stop there
     **how,   # `memory_limit` and `try_one` of `largest`
 )->tuple:    # the largest batch that fits (0: none does), and batch → MB
-    "How many records fit"
-    return largest(lambda batch: replace(config, batch=batch, accumulate=1), device, 1, limit, 2, **how)
+    "How many samples fit"
+    def change(batch): return replace(config, batch=batch, accumulate=1)
+    return largest(change, device, 1, limit, 2, **how)
 
 def largest_size(
     config,  # `TrainConfig`; its size is the first that is tried
@@ -200,8 +200,8 @@ def largest_size(
 )->tuple:    # the height of the largest image that fits in a batch of one (0: none does), and height → MB
     "How large an image fits; its width grows along with its height"
     h, w = config.size
-    return largest(lambda height: replace(config, batch=1, accumulate=1, size=(height, height * w // h)),
-                   device, h, limit, 4, **how)
+    def change(height): return replace(config, batch=1, accumulate=1, size=(height, height * w // h))
+    return largest(change, device, h, limit, 4, **how)
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #093a0a8f
 def print_variants(
@@ -210,8 +210,8 @@ def print_variants(
     "The table of a preset's variants"
     print(f"{'':12}{'steps/s':>9}{'images/s':>12}{'memory MB':>11}{'waits':>8}{'first step s':>14}")
     for name, row in found.items():
-        print(f"{name:12}{row['steps_per_second']:9.2f}{row['images_per_second']:12.2f}{row['memory_mb']:11.0f}"
-              f"{100 * row['waiting']:7.1f}%{row['first_step']:14.1f}")
+        print(f"{name:12}{row['steps_per_second']:9.2f}{row['images_per_second']:12.2f}"
+              f"{row['memory_mb']:11.0f}{100 * row['waiting']:7.1f}%{row['first_step']:14.1f}")
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #a55515d5
 @command
@@ -242,8 +242,10 @@ def rabit_bench(
     side, sides = largest_size(config, where, largest_size_)
     def shape(height): return f"{height * w // h}×{height}"
     print(f"largest image that fits (batch 1, doubled up to a height of {largest_size_}): "
-          f"{shape(side) if side else 'none'}; MB: {', '.join(f'{shape(n)}: {mb:.0f}' for n, mb in sides.items())}")
+          f"{shape(side) if side else 'none'}; MB: "
+          f"{', '.join(f'{shape(n)}: {mb:.0f}' for n, mb in sides.items())}")
     if json:
-        write_json(json, dict(machine=machine_info(where) | dict(threads=torch.get_num_threads()), preset=preset_,
-                              size=config.size, batch=config.batch, variants=found, largest=fits, memory=tried,
-                              largest_height=side, memory_by_height=sides))
+        info = machine_info(where) | dict(threads=torch.get_num_threads())
+        write_json(json, dict(machine=info, preset=preset_, size=config.size, batch=config.batch,
+                              variants=found, largest=fits, memory=tried, largest_height=side,
+                              memory_by_height=sides))

@@ -27,7 +27,7 @@ def printable(
     "Text that cannot steer a terminal"
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
-# %% ../../nbs/0_core/04_commands.ipynb #b9f791b0
+# %% ../../nbs/0_core/04_commands.ipynb #72da895f
 def error_line(
     e:BaseException,  # what a command ended in
 )->str|None:          # one line, or nothing where it is a bug
@@ -39,7 +39,7 @@ def error_line(
     else: return None
     return printable(" ".join(said.split("\n")))
 
-# %% ../../nbs/0_core/04_commands.ipynb #e3dc9aba
+# %% ../../nbs/0_core/04_commands.ipynb #89333a75
 def run_politely(
     name:str,          # of the command
     work:Callable,     # without arguments
@@ -77,7 +77,7 @@ class Parser(ArgumentParser):
     def renamed(self, argv): return _renamed(list(argv), self.old, self.prog)
     def error(self, message): raise RabitError(f"{message} ({self.prog} --help tells more)")
 
-# %% ../../nbs/0_core/04_commands.ipynb #64963c25
+# %% ../../nbs/0_core/04_commands.ipynb #56ac6a73
 def _renamed(argv, old, prog):
     "The arguments with old names of options replaced; each is told once on standard error"
     found, told = [], set()
@@ -92,7 +92,7 @@ def _renamed(argv, old, prog):
             told.add(name)
     return found
 
-# %% ../../nbs/0_core/04_commands.ipynb #139be4d2
+# %% ../../nbs/0_core/04_commands.ipynb #9328e70e
 @dataclass(frozen=True, eq=False)                # choices may be a list, which has no hash
 class Arg:
     "What a type does not say of an option"
@@ -110,9 +110,9 @@ class Arg:
         said = {f.name: getattr(other, f.name) for f in fields(self) if getattr(other, f.name) != f.default}
         return replace(self, **said)
 
-# %% ../../nbs/0_core/04_commands.ipynb #85ab822b
+# %% ../../nbs/0_core/04_commands.ipynb #0a9ab086
 def _read_annotation(annotation):
-    "The type (of a list: of its items) and the `Arg` of an annotation, without None"
+    "The type (of a list: of its items) and the `Arg` of an annotation"
     arg = Arg()
     while True:
         if get_origin(annotation) is Annotated:
@@ -121,10 +121,11 @@ def _read_annotation(annotation):
                 if isinstance(note, Arg): arg = arg.refined(note)
         elif get_origin(annotation) in (Union, UnionType):
             annotation = next(a for a in get_args(annotation) if a is not NoneType)
-        elif get_origin(annotation) in (list, tuple) and arg.read is None: annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (list, tuple) and arg.read is None:
+            annotation = get_args(annotation)[0]
         else: return annotation, arg
 
-# %% ../../nbs/0_core/04_commands.ipynb #7545252f
+# %% ../../nbs/0_core/04_commands.ipynb #1a5f396e
 def _help(text, default):
     "A parameter's help, in one line and with its default"
     text = " ".join((text or "").split()).replace("%", "%%")
@@ -148,16 +149,18 @@ def _add_option(p, parameter, text):
         if get_origin(kind) is Literal: kind, choices = str, get_args(kind)
         options:dict[str, Any] = dict(type=arg.read or kind, metavar=arg.metavar, help=told,
                                       choices=None if choices is None else list(choices))
+        if arg.metavar is None and choices is None: options["metavar"] = parameter.name.rstrip("_").upper()
         if arg.nargs: options["nargs"] = arg.nargs
         if default is empty and parameter.kind is not parameter.KEYWORD_ONLY:
-            p.add_argument(parameter.name, **options)
+            p.add_argument(parameter.name, **options | dict(metavar=arg.metavar))
         else:
             if arg.append: options["action"] = "append"
-            p.add_argument(*filter(None, [arg.short]), flag, dest=parameter.name, required=default is empty,
+            flags = sorted({flag, arg.short or flag}, key=lambda name: (name.startswith("--"), name != flag))
+            p.add_argument(*flags, dest=parameter.name, required=default is empty,
                            default=None if default is empty else default, **options)
     p.old.update({old: flag for old in arg.old})
 
-# %% ../../nbs/0_core/04_commands.ipynb #b038cc41
+# %% ../../nbs/0_core/04_commands.ipynb #156693e3
 def parser_of(
     f:Callable,  # a function whose parameters are annotated and documented
 )->Parser:
@@ -175,7 +178,7 @@ def parse_args(
     "What a command line says to a function"
     return parser_of(f).parse_args(argv)
 
-# %% ../../nbs/0_core/04_commands.ipynb #58d924f7
+# %% ../../nbs/0_core/04_commands.ipynb #419ac87b
 _typed:ContextVar[tuple] = ContextVar("_typed", default=())
 
 def command(
@@ -195,7 +198,7 @@ def typed()->str:
     "The command line that is being carried out, for reports; empty in a plain call"
     return shlex.join(_typed.get())
 
-# %% ../../nbs/0_core/04_commands.ipynb #72d28968
+# %% ../../nbs/0_core/04_commands.ipynb #a449c7b7
 def changed_options(
     f:Callable,    # a command
     options:dict,  # its arguments by name
@@ -233,7 +236,7 @@ def parse_loss_weight(
         raise ArgumentTypeError(f"{text!r} is no weight of a loss; NAME=NUMBER such as match=0.3 is"
                                 ) from None
 
-# %% ../../nbs/0_core/04_commands.ipynb #1abe8b32
+# %% ../../nbs/0_core/04_commands.ipynb #ddc0b027
 def parse_model_arg(
     text:str,            # "k=5" or "position=coord"
 )->tuple[str, object]:   # ("k", 5)
@@ -266,7 +269,7 @@ def positive_float(
         raise ArgumentTypeError(f"{text!r} does not fit; a number above 0 is needed")
     return number
 
-# %% ../../nbs/0_core/04_commands.ipynb #97bf5d6d
+# %% ../../nbs/0_core/04_commands.ipynb #cd88d81e
 def parse_save_interval(
     text:str,           # "500" or "10m"
 )->dict[str, Any]:      # fields of the training configuration
@@ -277,7 +280,7 @@ def parse_save_interval(
         raise ArgumentTypeError(
             f"{text!r} does not fit; steps such as 500, or minutes such as 10m, are needed") from None
 
-# %% ../../nbs/0_core/04_commands.ipynb #d79aabe4
+# %% ../../nbs/0_core/04_commands.ipynb #7e93b7c3
 Size = Annotated[tuple[int, int], Arg(read=parse_size, metavar="WxH")]   # (h, w)
 Count = Annotated[int, Arg(read=positive_int)]                           # at least 1
 Positive = Annotated[float, Arg(read=positive_float)]                    # above 0

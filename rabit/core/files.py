@@ -37,7 +37,8 @@ def walk(
     "A folder and those inside it; folders inside folders without end are refused"
     try: yield from os.walk(folder)
     except RecursionError:
-        raise RabitError(f"{folder}: its folders lie inside each other, too deep to be looked through") from None
+        deep = "its folders lie inside each other, too deep to be looked through"
+        raise RabitError(f"{folder}: {deep}") from None
 
 # %% ../../nbs/0_core/01_files.ipynb #f1000002
 def list_files(
@@ -53,7 +54,8 @@ def list_files(
             end = next((s for s in suffixes if f.lower().endswith(s)), None)
             if end is None or f.startswith("."): continue
             stem = start + f[:-len(end)]
-            check(stem not in found, f"{folder} holds {found.get(stem, Path()).name} and {f}: one of them must go")
+            if stem in found:
+                raise RabitError(f"{folder} holds {found[stem].name} and {f}: one of them must go")
             found[stem] = Path(here) / f
     return found
 
@@ -114,7 +116,7 @@ def write_atomic(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.unlink(missing_ok=True)               # a link of that name would lead the bytes elsewhere
+            temporary.unlink(missing_ok=True)  # a link of that name would lead the bytes elsewhere
             write(temporary)
             with open(temporary, "rb+") as f: os.fsync(f.fileno())
             if keep is not None and path.exists(): _keep(path, Path(keep))
@@ -137,7 +139,8 @@ def read_json(
     path:str|Path,  # of a JSON object
 )->dict:
     "Read a JSON object, or say what is wrong with the file"
-    check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")  # a pipe would wait
+    ok = not Path(path).exists() or Path(path).is_file()  # a pipe would wait
+    check(ok, f"{path} cannot be read: it is no file")
     try: found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as e:
         raise RabitError(f"{path} cannot be read ({e}); a JSON file is needed") from None
@@ -155,7 +158,8 @@ def hold_folder(
     lock = FileLock(folder / LOCK)
     try: lock.acquire(timeout=0)
     except Timeout:
-        raise RabitError(f"{folder}: another process trains there; another folder is needed, or its end") from None
+        raise RabitError(f"{folder}: another process trains there; another folder is needed, or its end"
+                         ) from None
     except (NotImplementedError, OSError): pass             # file systems without such locks
     try: yield
     finally: lock.release()

@@ -52,8 +52,8 @@ def _unknown(kind, name):
     "What to say of a name that nobody registered"
     known = f"choose from {', '.join(registered(kind)) or '(nothing is registered)'}"
     if "." not in name and ":" not in name: return f"unknown {PARTS[kind]} {name!r}; {known}"
-    return (f"unknown {PARTS[kind]} {name!r}, and a file that names it does not get it imported; if you trust "
-            f"it, call rabit.register({kind!r}, {name!r}, …) before, or type its name as an option; "
+    return (f"unknown {PARTS[kind]} {name!r}, and a file that names it does not get it imported; if you "
+            f"trust it, call rabit.register({kind!r}, {name!r}, …) before, or type its name as an option; "
             f"otherwise {known}")
 
 # %% ../../nbs/0_core/05_registry.ipynb #93be4011
@@ -65,7 +65,7 @@ def find(
     "The part of this name"
     if name not in registered(kind):
         check(dotted and ("." in name or ":" in name), _unknown(kind, name))
-        if os.getcwd() not in sys.path: sys.path.append(os.getcwd())           # last, so that it hides nothing
+        if os.getcwd() not in sys.path: sys.path.append(os.getcwd())  # last, so that it hides nothing
         register(kind, name, _import(name))
     thing = _own[kind].get(name) or _installed(kind)[name]
     return _import(thing) if isinstance(thing, str) else thing

@@ -12,19 +12,19 @@ from typing import Annotated
 from ..core.commands import Arg, command, Count, option_names, printable
 from ..core.files import check_output, existing_folder, write_atomic
 from ..core.tensors import check
-from .inspect import inspect_set
+from .inspect import inspect_folder
 from .layouts import open_dataset
-from .pairs import check_listed, write_pairs
+from .pair_lists import check_listed, write_pairs
 from .retrieval import deep_features, retrieve, retrieve_by_features
 from ..inputs.samples import worlds
 from ..networks.features import VGG19
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #bee103fe
-Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own images/ and "
-    "labels/, or a public set as published (default street)")]
+Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own "
+    "images/ and labels/, or a public set as published (default street)")]
 Split = Annotated[str, Arg(help="part of the folder, such as train or val")]
-Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, as rabit_retrieve "
-    "writes it (default: any of another sequence)")]
+Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, "
+    "as rabit_retrieve writes it (default: any of another sequence)")]
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #1c9c9d26
 def check_data(
@@ -49,7 +49,7 @@ def rabit_doctor(
 ):
     "Say of a data folder what fits and what does not; exit code 1 if something does not"
     existing_folder(data)
-    report = inspect_set(data, classes, split)
+    report = inspect_folder(data, classes, split)
     print(printable(str(report)))
     sys.exit(0 if report["fits"] else 1)
 
@@ -63,7 +63,8 @@ def rabit_retrieve(
     # and labels
     vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
     k:Count|None=None,        # exemplars for each image (default 5, or as many as there are)
-    out:Annotated[Path, Arg("-o")]=Path("pairs.json"),  # list to write: .json, or .txt with a pair on each line
+    # list to write: .json, or .txt with a pair on each line
+    out:Annotated[Path, Arg("-o")]=Path("pairs.json"),
 ):
     "List the exemplars that resemble each image of DATA, from other sequences"
     check_output(out, (".json", ".txt", ".csv"))

@@ -87,7 +87,7 @@ def ground_plane(
     lean:Tensor,  # shift of x per unit of depth (b,)
     width:Tensor, # unit of length: half the width of the road at depth 1 (b,)
 ) -> Tensor: # (b, 3, 3)
-    "The matrix of u = ((x - xv) / q - lean) / width, v = 1 / (q width), where q = y - yh"
+    "The matrix of u = ((x - xv) / z - lean) / width, v = 1 / (z width), where z = y - yh"
     return matrix_of(1 / width, -lean / width, (lean * yh - xv) / width, 0., 0., 1 / width, 0., 1., -yh)
 
 # %% ../../nbs/1_matching/10_scenes.ipynb #387b406f

@@ -24,7 +24,8 @@ Checkpoint = Annotated[str, Arg(metavar="NAME", old=("--weights",),
 OwnModel = Annotated[str, Arg(metavar="PACKAGE.MODULE:FUNCTION",
     help="the builder of your own that the checkpoint's file names; it is imported only if you say so here")]
 Palette = Annotated[str, Arg(metavar="NAME|FILE", help="ids of the colors of colored label maps: "
-    f"{', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one fits")]
+    f"{', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one "
+    "fits")]
 WorkingSize = Annotated[tuple[int, int], Arg(read=parse_size, metavar="WxH",
     help="size to work at (default: about as many pixels as the model was trained on)")]
 
@@ -65,5 +66,6 @@ def condition_of(
 ):                     # what `Translator.translate` takes
     "A label map as ids, (h, w); any other kind of condition as its file, which the model reads itself"
     kind = model.config["condition"]
-    check(palette is None or kind == "labels", f"--palette is for label maps, and this checkpoint wants {kind}")
+    check(palette is None or kind == "labels",
+          f"--palette is for label maps, and this checkpoint wants {kind}")
     return path if path is None or kind != "labels" else model.labels_from(path, palette)[0]

@@ -20,8 +20,7 @@ class DenseMatcher(nn.Module):
         temperature:float=0.01,  # τ of the softmax over cosines, > 0
     ):
         super().__init__()
-        check(temperature > 0, f"temperature = {temperature} is none: it must be above 0 (0.01 is the "
-              "paper's)")
+        check(temperature > 0, f"temperature must be > 0, got {temperature} (the paper has 0.01)")
         self.temperature = temperature
     def forward(self,
         query:Tensor,  # (b, d, h, w)
@@ -55,8 +54,7 @@ def cocosnet(
     temperature:float=0.01,   # τ of the softmax over cosines, > 0
     position:str="none",      # "none" (the paper's), "coord" or "semantic"
     frame:str="box",          # of the semantic position: "box" or "centroid"
-    # "none" (the paper's: condition and warped exemplar side by side), or RABIT's fusion, "single" or "multi"
-    confidence:str="none",
+    confidence:str="none",    # "none" (the paper's, see `JointInjector`), or RABIT's: "single", "multi"
     condition:str="labels",   # its kind, see `rabit`
     names:list|None=None,     # names of the classes
     label_mapping:str|None=None,  # of label maps in files, see `rabit`
@@ -65,7 +63,5 @@ def cocosnet(
     config = locals() | dict(builder="cocosnet")
     model = Translator.assemble(DenseMatcher(temperature), config)
     if confidence == "none":
-        model.injector = JointInjector(
-            classes, [level.out_channels for level in model.injector.condition.levels]
-        )
+        model.injector = JointInjector(classes, tuple(width * i for i in (1, 2, 3, 4)))
     return model

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['token_at', 'propagate', 'random_search', 'gather_features', 'as_tokens', 'cosines', 'halve', 'pyramid', 'children',
-           'Candidates', 'keep_best', 'all_candidates', 'search_round']
+           'Candidates', 'keep_best', 'all_candidates', 'search_round', 'search_levels']
 
 # %% ../../nbs/7_relatives/71_patch_search.ipynb #c5229ee7
 import math, torch
@@ -26,16 +26,15 @@ def token_at(
 def propagate(
     index:Tensor,     # (b, h, w, q) exemplar tokens that each query token holds
     key_size:tuple,   # (H, W) of the exemplar grid
-)->Tensor:            # (b, h, w, 4·q): of the left, right, upper and lower neighbour, each moved back by the step to it
+)->Tensor:            # (b, h, w, 4·q): of the left, right, upper and lower one, each moved back by one step
     "What a token would hold if its neighbours were right (propagation; Barnes et al. 2009, section 3.2)"
     (_, h, w, _), found = index.shape, []
     rows, columns = torch.arange(h, device=index.device)[:, None], torch.arange(w, device=index.device)
     for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
-        # at the border: the token itself
-        y, x = (rows + dy).clamp(0, h - 1), (columns + dx).clamp(0, w - 1)
-        exemplar_condition = index[:, y, x]
-        found.append(token_at(exemplar_condition % key_size[1] + (columns - x)[..., None],
-                              exemplar_condition // key_size[1] + (rows - y)[..., None], key_size))
+        y, x = (rows + dy).clamp(0, h - 1), (columns + dx).clamp(0, w - 1)  # at the border: the token itself
+        held = index[:, y, x]
+        x, y = held % key_size[1] + (columns - x)[..., None], held // key_size[1] + (rows - y)[..., None]
+        found.append(token_at(x, y, key_size))
     return torch.cat(found, -1)
 
 # %% ../../nbs/7_relatives/71_patch_search.ipynb #8adc0e5c
@@ -104,16 +103,16 @@ def children(
 )->Tensor:           # (b, *size, q)
     "Every token starts from the matches of its parent, at the corner where it lies itself"
     y, x = torch.arange(size[0], device=index.device)[:, None], torch.arange(size[1], device=index.device)
-    exemplar_condition = index[:, y // 2, x // 2]
-    return token_at(exemplar_condition % parents[1] * 2 + (x % 2)[..., None],
-                    exemplar_condition // parents[1] * 2 + (y % 2)[..., None], key_size)
+    held = index[:, y // 2, x // 2]
+    x, y = held % parents[1] * 2 + (x % 2)[..., None], held // parents[1] * 2 + (y % 2)[..., None]
+    return token_at(x, y, key_size)
 
 # %% ../../nbs/7_relatives/71_patch_search.ipynb #0b5f7250
 class Candidates(NamedTuple):
     "The exemplar tokens that every query token considers, best first"
-    index:Tensor   # (b, h, w, K)
+    index:Tensor   # type: ignore[assignment]  # (b, h, w, K); hides tuple.index, which nobody calls
     scores:Tensor  # (b, h, w, K) cosines
-    valid:Tensor    # (b, h, w, K) bool: False where a token is listed before
+    valid:Tensor   # (b, h, w, K) bool: False where a token is listed before
 
 def keep_best(
     index:Tensor,   # (b, h, w, q), repetitions allowed
@@ -135,9 +134,8 @@ def all_candidates(
     keep:int,      # K
 )->Candidates:     # min(K, H·W) of them
     "The best K of all exemplar tokens: n·m cosines, for the coarsest grid"
-    best = (query.flatten(1, 2) @ key.flatten(1, 2).transpose(1, 2)).topk(
-        min(keep, key.shape[1] * key.shape[2]), -1
-    )
+    scores = query.flatten(1, 2) @ key.flatten(1, 2).transpose(1, 2)
+    best = scores.topk(min(keep, scores.shape[-1]), -1)
     index, scores = (x.view(*query.shape[:3], -1) for x in (best.indices, best.values))
     return Candidates(index, scores, torch.ones_like(index, dtype=torch.bool))
 
@@ -152,9 +150,26 @@ def search_round(
     extra:Tensor|None=None,  # (b, h, w, e) further tokens to try
 )->Candidates:         # the best K of old and new: about K + guesses + e cosines per token
     "Propagate, guess, compare, keep"
-    size, share = key.shape[1:3], max(1, found.index.shape[-1] // 4)
-    new = [propagate(found.index[..., :share], size),
-           random_search(found.index[..., :1], size, guesses, seed)]
-    new = torch.cat(new if extra is None else [*new, extra], -1)
-    index, scores = torch.cat([found.index, new], -1), torch.cat([found.scores, cosines(query, key, new)], -1)
+    size, quarter = key.shape[1:3], max(1, found.index.shape[-1] // 4)
+    tried = [propagate(found.index[..., :quarter], size),
+             random_search(found.index[..., :1], size, guesses, seed)]
+    new = torch.cat(tried if extra is None else [*tried, extra], -1)
+    index = torch.cat([found.index, new], -1)
+    scores = torch.cat([found.scores, cosines(query, key, new)], -1)
     return keep_best(index, scores, found.index.shape[-1])
+
+# %% ../../nbs/7_relatives/71_patch_search.ipynb #9c21c05d
+def search_levels(
+    grids:list,      # [(query, key), …] from `as_tokens`, coarsest first
+    keep:int=16,     # K
+    rounds:int=2,    # of search on each level but the coarsest
+    guesses:int=4,   # random guesses per token and round
+)->list:             # `Candidates` at every level
+    "The plain search from coarse to fine, with lists of candidates"
+    found = [all_candidates(grids[0][0], grids[0][1], keep)]
+    for (_, coarse), (q, k) in zip(grids, grids[1:]):
+        start = children(found[-1].index, coarse.shape[1:3], q.shape[1:3], k.shape[1:3])
+        now = keep_best(start, cosines(q, k, start), keep)
+        for t in range(rounds): now = search_round(q, k, now, guesses, t)
+        found.append(now)
+    return found

@@ -262,7 +262,7 @@ def rabit_export(
     # of label maps and outputs, multiples of 8 (default: those that the model was trained on)
     size:Size|None=None,
     exemplar_size:Size|None=None,      # of exemplars (default: as --size)
-    any_size:bool=False,               # a file for all sizes that are multiples of 8; takes a few minutes to write
+    any_size:bool=False,               # a file for all sizes that are multiples of 8; takes minutes to write
     # a third input: the exemplar's own label map (default: the model reads it from the image)
     exemplar_condition:bool=False,
     check:bool=True,                   # do not compare with PyTorch

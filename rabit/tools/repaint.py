@@ -59,8 +59,8 @@ def repaint(
     index = source_index.cpu().numpy()
     known = original.reshape(-1, 3)[index]                                     # -1 takes any pixel, not used
     if (index >= 0).all(): return Image.fromarray(known)
-    painted = translator.edit(image, labels, edited, size=size, keep=False)
-    return Image.fromarray(np.where(index[..., None] >= 0, known, np.asarray(painted)))
+    generated = translator.edit(image, labels, edited, size=size, keep=False)
+    return Image.fromarray(np.where(index[..., None] >= 0, known, np.asarray(generated)))
 
 # %% ../../nbs/6_tools/61_repaint.ipynb #f9bf190c
 def true_source_index(
@@ -106,7 +106,7 @@ def read_image_and_labels(
 )->tuple:    # (1, 3, h, w), (h, w)
     "An image and its label map from any form, of one size and fit for this translator"
     classes, kind = translator.config["classes"], translator.config.get("condition", "labels")
-    check(kind == "labels", f"this translator paints from {kind}; one that paints from label maps is needed")
+    check(kind == "labels", f"this model is conditioned on {kind}; one for label maps is needed")
     image = image if isinstance(image, Tensor) else read_image(image)
     labels = labels if isinstance(labels, Tensor) else translator.labels_from(labels)[0]
     check_label_map(labels)

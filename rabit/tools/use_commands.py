@@ -18,7 +18,7 @@ from rabit.core.files import (
     write_image,
 )
 from ..core.tensors import check
-from ..data.pairs import read_pairs
+from ..data.pair_lists import read_pairs
 from ..inputs.images import read_image
 from ..inputs.palettes import read_palette
 from ..networks.model_options import Checkpoint, condition_of, load_model, OwnModel, Palette, WorkingSize
@@ -51,12 +51,13 @@ def exemplar_finder(
     exemplar_condition:Path|None=None,   # its own condition, or a folder of those
     exemplars:Path|None=None,            # a list
     palette=None,                        # from `read_palette`
-):                                       # function of a condition's name → exemplar (1, 3, H, W), its condition
+):  # function of a condition's name → exemplar (1, 3, H, W), its condition
     "Who serves as exemplar for which condition"
     check(exemplars is None or exemplar.is_dir(),
           f"--exemplars names images of a folder, and EXEMPLAR, {exemplar}, is none")
     check(exemplar_condition is None or exemplar.is_dir() == exemplar_condition.is_dir(),
-          f"--exemplar-condition {exemplar_condition} and EXEMPLAR {exemplar}: two files or two folders are needed")
+          f"--exemplar-condition {exemplar_condition} and EXEMPLAR {exemplar}: two files or two folders are "
+          "needed")
     image = lru_cache(1)(read_image)
     condition = lru_cache(1)(lambda path: condition_of(model, path, palette))
     if not exemplar.is_dir():
@@ -116,15 +117,17 @@ def translate_folder(
     format:str="png",       # of the images
     overwrite:bool=False,   # paint what is there already?
     palette=None,           # from `read_palette`
-    **options,              # of `Translator.translate`
+    size=None,              # (h, w) to work at
+    detail:bool=True,       # fetch fine structure from the exemplar?
 )->dict:                    # how many images were written, kept, and failed
     "Every condition of a folder; what fails is told and left out, what exists is kept"
     conditions, counts = find_conditions(model, condition), dict(wrote=0, kept=0, failed=0)
-    condition_of(model, None, palette)            # a palette that does not fit is one error, not one for each file
+    condition_of(model, None, palette)  # a palette that does not fit is one error, not one for each file
     bar = tqdm(conditions.items(), "translating")
     for name, path in bar:
         target = out / f"{name}.{format}"
-        def translate(): return model.translate(condition_of(model, path, palette), *exemplar_of(name), **options)
+        def translate():
+            return model.translate(condition_of(model, path, palette), *exemplar_of(name), size, detail)
         done = "kept" if target.is_file() and not overwrite else "wrote"
         try:
             if done == "wrote": write_translation(target, out, inputs, translate)
@@ -170,31 +173,32 @@ def rabit_translate(
     style:bool=False,
     palette:Palette|None=None,
     size:WorkingSize|None=None,
-    detail:bool=True,          # where the output is larger than that: do not fetch fine structure from the exemplar
+    detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
     model:OwnModel|None=None,
     device:Device="auto",
 ):
     "Paint the layout of CONDITION with the look of EXEMPLAR; or of all conditions in a folder"
     colors = None if palette is None else read_palette(palette)
-    inputs, options = (condition, exemplar, exemplar_condition), dict(size=size, detail=detail)
+    inputs = (condition, exemplar, exemplar_condition)
     if condition.is_dir():
         folder = out or Path("out")
         check_output_folder(folder, inputs)
         translator = load_model(checkpoint, device, size, style, model)
         exemplar_of = exemplar_finder(translator, exemplar, exemplar_condition, exemplars, colors)
-        counts = translate_folder(translator, condition, exemplar_of, folder, inputs, format or "png", overwrite,
-                                  colors, **options)
+        counts = translate_folder(translator, condition, exemplar_of, folder, inputs, format or "png",
+                                  overwrite, colors, size, detail)
         print(folder_report(counts, folder))
         if counts["failed"]: sys.exit(1)
         return
-    odd = [name for name, value in dict(exemplars=exemplars, format=format, overwrite=overwrite).items() if value]
+    for_folders = dict(exemplars=exemplars, format=format, overwrite=overwrite)
+    odd = [name for name, value in for_folders.items() if value]
     check(not odd, f"{option_names(odd)}: for folders of conditions, and {condition} is none")
     file = out or Path("out.png")
     check_output(file, inputs=inputs)
     translator = load_model(checkpoint, device, size, style, model)
     wanted, known = (condition_of(translator, path, colors) for path in (condition, exemplar_condition))
-    write_image(translator.translate(wanted, exemplar, known, **options), file)
+    write_image(translator.translate(wanted, exemplar, known, size, detail), file)
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #a7343968
 @command
@@ -206,7 +210,7 @@ def rabit_edit(
     repaint_all:bool=False,    # paint unchanged regions anew, too
     palette:Palette|None=None,
     size:WorkingSize|None=None,
-    detail:bool=True,          # where the output is larger than that: do not fetch fine structure from the exemplar
+    detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
     model:OwnModel|None=None,
     device:Device="auto",

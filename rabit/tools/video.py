@@ -142,9 +142,9 @@ def with_cached_exemplar(
     if type(translator.encoder) is not Encoder: return translator
     fast = copy.copy(translator)
     fast._modules = dict(translator._modules)
-    pad, n = pad_to, translator.multiple
-    padded_condition = None if exemplar_condition is None else pad(exemplar_condition, n)
-    fast.encoder = CachedEncoder(translator.encoder, pad(exemplar, n), padded_condition)
+    n = translator.multiple
+    known = None if exemplar_condition is None else pad_to(exemplar_condition, n)
+    fast.encoder = CachedEncoder(translator.encoder, pad_to(exemplar, n), known)
     return fast
 
 # %% ../../nbs/6_tools/63_video.ipynb #b7a84f7e

@@ -163,17 +163,17 @@ def rabit_frames(
     exemplar:Path,                       # image whose look is wanted, of any size
     # video to write: .gif, .webp, .mp4 (needs ffmpeg), or a name without ending for a folder of PNGs
     out:Annotated[Path, Arg("-o")]=Path("out.gif"),
-    fps:Positive|None=None,              # frames in a second (default: those of MAPS, if it is a video; else 10)
+    fps:Positive|None=None,              # frames in a second (default: those of MAPS if a video; else 10)
     # fraction of the frame before, 0 to below 1 (default 0.5; 0: every frame alone)
     temporal_smoothing:Annotated[float, Arg(metavar="X", old=("--steady",))]=.5,
-    exemplar_condition:Path|None=None,   # the exemplar's own label map (default: read from the image by the model)
+    exemplar_condition:Path|None=None,   # the exemplar's own label map (default: read by the model)
     palette:Palette|None=None,
     size:WorkingSize|None=None,
     checkpoint:Checkpoint|None=None,
     model:OwnModel|None=None,
     device:Device="auto",
 ):
-    "Paint the frames MAPS with the look of EXEMPLAR, in colors that stay steady"
+    "Translate the frames MAPS into the look of EXEMPLAR, in colors that stay steady"
     check(0 <= temporal_smoothing < 1, f"--temporal-smoothing {temporal_smoothing:g} does not fit: "
           "a fraction from 0 to below 1 is needed")
     colors = None if palette is None else read_palette(palette)
@@ -181,7 +181,7 @@ def rabit_frames(
     check_video(out, rate, (maps, exemplar, exemplar_condition))
     label_maps, translator = read_frames(maps), load_model(checkpoint, device, size, model=model)
     known = condition_of(translator, exemplar_condition, colors)
-    frames = translate_frames(translator, label_maps, exemplar, known, size, temporal_smoothing, palette=colors,
-                              progress=True)
+    frames = translate_frames(translator, label_maps, exemplar, known, size, temporal_smoothing,
+                              palette=colors, progress=True)
     write_frames(frames, out, rate)
     print(f"wrote {out} ({len(label_maps)} frames)")

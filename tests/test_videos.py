@@ -1,19 +1,19 @@
-"""Films as users have them: folders that count to ten, cuts, odd palettes, a video program that is missing,
-fails or is there, long films that are read one frame at a time."""
-import os, stat, sys
-from pathlib import Path
+"""Videos as users have them: folders that count to ten, cuts, odd palettes, a program that is missing, fails
+or is there, long videos that are read one frame at a time."""
+import json, os, stat, sys
 
 import numpy as np, pytest, torch
 from PIL import Image
 
-from rabit.tools import video_files as F
+from rabit.core.colors import PALETTE
+from rabit.core.files import natural_key
 from rabit.core.tensors import RabitError, to_pil
 from rabit.inputs.palettes import read_labels
-from rabit.tools.video import local_match, blend_frames, translate_frames
-from rabit.tools.video_files import natural_key, frame_rate, read_frames, write_frames
 from rabit.networks.pretrained import find_builder, model_names
 from rabit.networks.translate import rabit
-from rabit.core.colors import PALETTE
+from rabit.tools import video_files as F
+from rabit.tools.video import blend_frames, local_match, translate_frames
+from rabit.tools.video_files import frame_rate, read_frames, write_frames
 
 SMALL = dict(classes=5, size=(32, 32), width=4, features=8)
 
@@ -47,7 +47,9 @@ def test_names_are_sorted_as_people_count():
 def test_frames_are_read_one_at_a_time():
     taken = []
     def endless():
-        for i in range(10**9): taken.append(i); yield maps(1)[0]
+        for i in range(10**9):
+            taken.append(i)
+            yield maps(1)[0]
     found = translate_frames(small(), endless(), torch.zeros(1, 3, 32, 32))
     for _ in range(3): next(found)
     assert len(taken) == 3
@@ -63,7 +65,7 @@ def test_a_cut_is_no_motion():
 
 
 @pytest.mark.parametrize("name", sorted(model_names()))
-def test_every_system_paints_films(name):
+def test_every_model_translates_videos(name):
     torch.manual_seed(0)
     model = find_builder(name)(**SMALL).eval()
     look = torch.rand(1, 3, 40, 32) * 2 - 1
@@ -105,7 +107,7 @@ def program(folder, body):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a script as a program")
-def test_mp4_through_a_film_program(tmp_path, monkeypatch):
+def test_mp4_through_a_video_program(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(F, "find_spec", lambda name: None)
     with pytest.raises(RabitError, match="need the program ffmpeg"):
@@ -120,7 +122,7 @@ def test_mp4_through_a_film_program(tmp_path, monkeypatch):
     assert not (tmp_path / "y.mp4").exists() and not list(tmp_path.glob("*.tmp"))
 
 
-def test_an_old_film_stays_where_a_new_one_fails(tmp_path):
+def test_an_old_video_stays_where_a_new_one_fails(tmp_path):
     old = write_frames(video(2), tmp_path / "x.gif").read_bytes()
     def broken():
         yield video(1)[0]
@@ -129,15 +131,13 @@ def test_an_old_film_stays_where_a_new_one_fails(tmp_path):
     assert (tmp_path / "x.gif").read_bytes() == old
 
 
-def test_a_film_of_joints_lies_on_the_exemplar_as_large_as_it_came(tmp_path):
-    import json
-    from rabit.inputs.conditions import CONDITIONS
+def test_a_video_of_joints_lies_on_the_exemplar_as_large_as_it_came(tmp_path):
     torch.manual_seed(0)
-    model = rabit(CONDITIONS["joints"], size=(32, 32), width=4, features=8, position="coord",
+    model = rabit(35, size=(32, 32), width=4, features=8, position="coord",
                   condition="joints").eval()
     for i in range(2):
-        (tmp_path / f"{i}.json").write_text(json.dumps(dict(people=[dict(pose_keypoints_2d=[20 + i, 30, 1]
-                                                                         * 18)])))
+        people = [dict(pose_keypoints_2d=[20 + i, 30, 1] * 18)]
+        (tmp_path / f"{i}.json").write_text(json.dumps(dict(people=people)))
     found = list(translate_frames(model, [tmp_path / "0.json", tmp_path / "1.json"], torch.rand(1, 3, 80, 80),
                                   progress=False))
     assert [f.size for f in found] == [(80, 80)] * 2

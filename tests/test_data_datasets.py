@@ -1,0 +1,108 @@
+# Generated from nbs/4_data/42_datasets.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import os
+import tempfile
+import torch
+from PIL import Image
+from pathlib import Path
+from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
+from rabit.data.datasets import FolderDataset
+from rabit.data.datasets import FolderReader
+from rabit.data.pairs import folder_layout
+from rabit.inputs.images import read_image
+from rabit.inputs.palettes import read_labels
+from rabit.matching.street import street_pairs
+from torch.utils.data import DataLoader
+
+def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
+    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
+    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
+    for name in ("images", "labels"): (root/name).mkdir(parents=True)
+    for i in range(walks):
+        for j in range(frames):
+            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
+            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
+            labels = r["labels"][i, :, window].byte().numpy()
+            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
+    return root
+
+def fails(f, *args, **kwargs):
+    "The message of the `RabitError` that f must raise"
+    try: f(*args, **kwargs)
+    except RabitError as e: return str(e)
+    raise AssertionError(f"{f.__name__} accepted {args}")
+
+folder = tempfile.TemporaryDirectory()
+town = write_walks(Path(folder.name)/"town")   # six walks through a street, four frames each, as in 40
+
+
+def test_a_reader_gives_what_its_files_hold_and_decodes_each_of_them_once():
+    reader = FolderReader(town, folder_layout(town), None, 7, (64, 64))
+    stem = "walkB_02"
+    image, labels = reader.read_pair(stem)
+    assert torch.equal(image[None], read_image(town/"images"/f"{stem}.png"))
+    assert torch.equal(labels[None], read_labels(town/"labels"/f"{stem}.png"))
+    assert list(reader._cache) == [stem] and reader._cache_left == 2**30 - 64 * 64 * 4
+    assert reader.read_points(stem) is None and reader.names == tuple("0123456")
+    edges = FolderReader(town, folder_layout(town), None, 7, (64, 64), "edges", cache_bytes=0)
+    assert edges.classes == 2 and edges.describe(*edges.read_pair(stem), None).shape == (2, 64, 64)
+    assert edges._cache == {}
+
+
+def test_the_same_index_gives_the_same_sample_in_any_batch_and_any_dataset_of_that_seed():
+    a, b = (FolderDataset(town, classes=7, size=(32, 48), seed=1) for _ in range(2))
+    x, y = a.batch([3, 40, 41]), b[40]
+    assert all(torch.equal(x[k][1], y[k]) for k in x)
+    assert not torch.equal(FolderDataset(town, classes=7, size=(32, 48), seed=2)[40]["image"], y["image"])
+
+
+def test_a_dataloader_with_workers_gives_the_samples_of_an_epoch():
+    dataset = FolderDataset(town, classes=7, size=(16, 16), seed=1)
+    loaded = list(DataLoader(dataset, batch_size=8, num_workers=2))
+    assert len(loaded) == len(dataset) / 8 == 3
+    for i, batch in enumerate(loaded):
+        wanted = dataset.batch(range(8 * i, 8 * i + 8))
+        assert batch.keys() == wanted.keys() and all(torch.equal(batch[k], wanted[k]) for k in wanted)
+    assert len(list(dataset)) == len(dataset) and torch.equal(dataset[-1]["image"], dataset[23]["image"])
+
+
+def test_an_epoch_shows_every_image_once_and_the_next_one_in_another_order():
+    dataset = FolderDataset(town, classes=7, size=(16, 16))
+    n = len(dataset)
+    first, second = ([dataset.target_of(i) for i in range(e * n, (e + 1) * n)] for e in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(n)) and first != second
+
+
+def test_pseudo_pairs_come_as_often_as_wanted_and_only_they_are_paired():
+    batch = FolderDataset(town, classes=7, size=(16, 16), self_pair_prob=.3).batch(range(400))
+    assert abs(float(batch["paired"].float().mean()) - .3) < .08
+    assert torch.equal(batch["visible"].flatten(1).any(1), batch["paired"])
+
+
+def test_without_augmentation_images_come_as_they_are_and_in_order():
+    batch = FolderDataset(town, 7, (64, 64), self_pair_prob=0, augment=False).batch([0, 5])
+    for i, stem in enumerate(("walkA_00", "walkB_01")):
+        torch.testing.assert_close(batch["image"][i:i + 1], read_image(town/"images"/f"{stem}.png"))
+        assert torch.equal(batch["labels"][i:i + 1], read_labels(town/"labels"/f"{stem}.png"))
+
+
+def test_ids_are_shifted_or_ignored_on_request():
+    found = FolderDataset(town, 7, (16, 16), ignore=(0, 3)).batch(range(24))["labels"].unique().tolist()
+    assert 255 in found and not {0, 3} & set(found)
+    shifted = FolderDataset(town, 7, (16, 16), relabel=lambda ids: torch.where(ids == 0, 255, ids - 1))
+    assert 6 not in shifted.batch(range(24))["labels"].unique().tolist()
+
+
+def test_folders_that_do_not_fit_are_refused_with_the_first_offender():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town", walks=2)
+        m1 = fails(FolderDataset(root, classes=3, size=(16, 16)).batch, range(8))
+        Image.new("RGB", (60, 64)).save(root/"images"/"walkA_00.png")
+        m2 = fails(FolderDataset, root, classes=7, size=(16, 16))
+        (root/"images"/"walkA_00.png").write_bytes(b"")
+        m3 = fails(FolderDataset, root, classes=7, size=(16, 16))
+        for x in ("images", "labels"): os.makedirs(f"{d}/bare/{x}")
+        m4 = fails(FolderDataset, f"{d}/bare", classes=7, size=(16, 16))
+        for m in (m1, m2, m3, m4): print(m.replace(d, "…"))
+    assert "classes=" in m1 and "60×64" in m2 and "is empty" in m3 and "holds no images" in m4
+    assert "classes=0" in fails(FolderDataset, ".", classes=0, size=(16, 16))

@@ -1,0 +1,125 @@
+# Generated from nbs/4_data/45_inspect.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import numpy as np
+import tarfile
+import tempfile
+import torch
+from PIL import Image
+from pathlib import Path
+from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
+from rabit.data.datasets import FolderDataset
+from rabit.data.inspect import inspect_folder
+from rabit.data.layouts import open_folder
+from rabit.inputs.palettes import read_labels
+from rabit.matching.street import street_pairs
+from torch import Tensor
+
+def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
+    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
+    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
+    for name in ("images", "labels"): (root/name).mkdir(parents=True)
+    for i in range(walks):
+        for j in range(frames):
+            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
+            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
+            labels = r["labels"][i, :, window].byte().numpy()
+            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
+    return root
+
+def save(x, path):
+    "Store an image (3, h, w) or bytes (h, w[, 3])"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
+    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
+
+def write_streets(root, names, a, b, ids=lambda x: x, n=4):
+    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
+    for start, split in enumerate(("train", "val")):
+        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
+        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
+            name = names.format(split=split, i=i)
+            save(image, root/a.format(split=split)/f"{name}.jpg")
+            save(ids(labels), root/b.format(split=split)/f"{name}.png")
+    return root
+
+def fails(f, *args, **kwargs):
+    "The message of the `RabitError` that f must raise"
+    try: f(*args, **kwargs)
+    except RabitError as e: return str(e)
+    raise AssertionError(f"{f.__name__} accepted {args}")
+
+
+def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town")
+        assert inspect_folder(root, classes=7)["fits"]
+        (root/"labels"/"walkA_00.png").unlink()
+        (root/"images"/"walkB_00.png").write_text("no image")
+        Image.new("RGB", (32, 32)).save(root/"images"/"walkC_00.png")
+        report = inspect_folder(root, classes=6, most=None)
+        print(str(report).replace(d, "…"))
+    found = {k: len(v) for k, v in report["splits"][""]["problems"].items()}
+    assert found["images without labels"] == found["unreadable"] == found["sizes differ"] == 1
+    assert not report["fits"] and found["label ids out of range"] > 1
+    assert report["splits"][""]["classes_needed"] == 7
+    assert not inspect_folder("/no/such/folder")["fits"]
+
+
+def test_a_folder_says_what_the_colors_of_its_maps_mean():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town", walks=2)
+        ids = {f: read_labels(f)[0] for f in sorted((root/"labels").iterdir())}
+        colors = torch.tensor([[250, 100 + i, 10 * i] for i in range(7)], dtype=torch.uint8)
+        for f, own in ids.items(): Image.fromarray(colors[own].numpy()).save(f)
+        assert "palette.txt" in fails(FolderDataset(root, 7, (16, 16)).batch, range(2))
+        assert not inspect_folder(root)["fits"]
+        (root/"palette.txt").write_text("".join(f"{i} 250 {100 + i} {10 * i} class {i}\n" for i in range(7)))
+        dataset = FolderDataset(root, classes=7, size=ids[next(iter(ids))].shape, augment=False)
+        assert inspect_folder(root, classes=7)["fits"]
+        assert all(torch.equal(dataset.read_pair(f.stem)[1], own) for f, own in ids.items())
+        (root/"palette.json").write_text("{}")
+        assert "one of them" in fails(FolderDataset, root, 7, (16, 16))
+        assert "one of them" in str(inspect_folder(root))
+        (root/"palette.txt").unlink()
+        assert "palette.json" in str(inspect_folder(root))
+
+
+def test_a_report_of_archives_says_how_many_samples_they_hold():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town", walks=1, frames=3)
+        with tarfile.open(f"{d}/a.tar", "w") as archive:
+            for kind, end in (("images", ".png"), ("labels", ".labels.png")):
+                for f in sorted((root/kind).iterdir()): archive.add(f, f"x/{f.stem}{end}")
+        assert inspect_folder(d)["fits"] and "a.tar: 3 samples" in str(inspect_folder(d))
+        (Path(d)/"c.tar").write_bytes(b"no archive at all")
+        assert not inspect_folder(d)["fits"] and "c.tar cannot be read" in str(inspect_folder(d))
+
+
+def test_a_report_names_what_is_wrong_and_looks_inside_some_files_only():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = write_streets(Path(tmp), "ADE_{split}_{i:08d}", "images/{split}", "annotations/{split}",
+                             lambda x: x + 1, 6)
+        report = inspect_folder(root, most=4)
+        assert report["fits"] and report["set"] == "ade20k" and report["splits"]["val"]["pairs"] == 6
+        assert "looked inside 8 of 12" in str(report)
+        (root/"annotations"/"val"/"ADE_val_00000002.png").unlink()
+        report = inspect_folder(root)
+        assert not report["fits"] and "ADE_val_00000002.jpg" in str(report)
+        assert inspect_folder(root, split="train")["fits"]
+        message = fails(open_folder, root, split="val")
+        assert "1 images without labels" in message and "ADE_val_00000002.jpg" in message
+        assert open_folder(root, size=(8, 8)).classes == 150
+
+
+def test_colored_maps_are_read_by_the_palette_that_their_folder_holds():
+    with tempfile.TemporaryDirectory() as tmp:
+        colors = np.array([[250, 100 + i, 10 * i] for i in range(7)])
+        plain = write_streets(Path(tmp)/"plain", "s{i}_0", "images/{split}", "labels/{split}")
+        root = write_streets(Path(tmp)/"mine", "s{i}_0", "images/{split}", "labels/{split}",
+                             lambda ids: colors[ids])
+        assert not inspect_folder(root)["fits"] and "palette.txt" in str(inspect_folder(root))
+        (root/"palette.txt").write_text("".join(f"{i} {r} {g} {b}\n" for i, (r, g, b) in enumerate(colors)))
+        assert inspect_folder(root, 7)["fits"]
+        for kind in ("labels", "edges"):
+            ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False).batch(range(4)) for r in (root, plain))
+            assert all(torch.equal(ours[k], wanted[k]) for k in wanted)

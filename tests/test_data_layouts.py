@@ -1,0 +1,165 @@
+# Generated from nbs/4_data/43_layouts.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import numpy as np
+import tempfile
+import torch
+from PIL import Image
+from pathlib import Path
+from rabit.core.registry import register
+from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
+from rabit.data.layouts import CELEBA_MASKS
+from rabit.data.layouts import LAYOUTS
+from rabit.data.layouts import detect_layout
+from rabit.data.layouts import open_dataset
+from rabit.data.layouts import open_folder
+from rabit.data.pairs import Layout
+from rabit.data.pairs import read_ids
+from rabit.inputs.face import FACE
+from rabit.inputs.face_layout import FACE_PARTS
+from rabit.inputs.figure import FIGURE
+from rabit.inputs.figure import figure_joints
+from rabit.inputs.figure_layout import figure_layout
+from rabit.inputs.samples import SampleDataset
+from rabit.inputs.samples import SceneDataset
+from rabit.matching.scenes import pairs
+from rabit.matching.street import street_pairs
+from torch import Tensor
+
+def save(x, path):
+    "Store an image (3, h, w) or bytes (h, w[, 3])"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
+    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
+
+def write_streets(root, names, a, b, ids=lambda x: x, n=4):
+    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
+    for start, split in enumerate(("train", "val")):
+        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
+        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
+            name = names.format(split=split, i=i)
+            save(image, root/a.format(split=split)/f"{name}.jpg")
+            save(ids(labels), root/b.format(split=split)/f"{name}.png")
+    return root
+
+# of the set (left: the person's own) -> parts of our world (left: the image's)
+MASKS = dict(skin=("face", "skull", "left lid", "right lid"),
+             hair=("long hair", "curls", "hair cap", "straight fringe", "swept fringe"),
+             r_eye=("left eye",), l_eye=("right eye",), r_brow=("left brow",), l_brow=("right brow",),
+             r_ear=("left ear",), l_ear=("right ear",), nose=("nose",), mouth=("mouth",),
+             u_lip=("upper lip",), l_lip=("lower lip",), neck=("neck",), cloth=("cloth",),
+             eye_g=("glasses", "sunglasses"), hat=("beanie", "brimmed hat"))
+ON_SKIN = ("r_eye", "l_eye", "r_brow", "l_brow", "nose", "mouth", "u_lip", "l_lip")
+
+def write_faces(root, numbers=(7, 2001, 2002, 29922), whole=False):
+    "CelebA-HQ: photographs, and a mask for each part, at half their size; or one label map"
+    r = pairs(FACE, range(len(numbers)), seed=1, size=(128, 128))
+    folder = root/"CelebAMask-HQ-mask-anno"
+    for n, image, parts in zip(numbers, r["image"], r["parts"][:, ::2, ::2]):
+        save(image, root/"CelebA-HQ-img"/f"{n}.jpg")
+        masks = {part: sum(parts == FACE_PARTS.index(p) for p in ours).bool() for part, ours in MASKS.items()}
+        masks["skin"] |= sum(masks[p] for p in ON_SKIN).bool()     # skin lies below the rest of the face
+        others = sum(m for p, m in masks.items() if p != "skin").bool()
+        if whole:
+            ids = sum(CELEBA_MASKS[p] * (m & ~others if p == "skin" else m) for p, m in masks.items())
+            save(ids, folder/"all_parts_except_glasses"/f"{n:05d}.png")
+        else:
+            for p, m in masks.items():
+                if m.any(): save(m[..., None].expand(-1, -1, 3) * 255, folder/f"{n // 2000}"/f"{n:05d}_{p}.png")
+    return root
+
+def write_persons(root, outfits=3, poses=2, size=96):
+    "DeepFashion: photographs by garment, person, outfit and view; OpenPose's tables in equal folders"
+    for i in range(outfits):
+        for j in range(poses):
+            r, layout = pairs(FIGURE, [i], size=(size, size)), figure_layout(torch.tensor([i]), stream=j)
+            joints = figure_joints(r["exemplar_parts"] if j else r["parts"], layout)[0].numpy()
+            name = f"WOMEN/Dresses/id_{i:08d}/02_{j + 1}_{('front', 'side')[j]}"
+            save((r["exemplar"] if j else r["image"])[0], root/"img"/f"{name}.jpg")
+            at, found = root/"pose"/f"{name}_candidate.txt", np.flatnonzero(joints[:, 2])
+            at.parent.mkdir(parents=True, exist_ok=True)
+            np.savetxt(at, np.c_[joints[found], np.arange(len(found))])
+            which = np.full(18, -1)
+            which[found] = np.arange(len(found))
+            subset = at.with_name(at.name.replace("candidate", "subset"))
+            np.savetxt(subset, [[*which, len(found), len(found)]])
+    return root
+
+
+def test_each_layout_is_recognised_by_its_names():
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        written = {"ade20k": write_streets(tmp/"1", "ADE_{split}_{i:08d}", "images/{split}",
+                                           "annotations/{split}", lambda x: x + 1, 2),
+                   "celeba-hq": write_faces(tmp/"2", (3,)), "deepfashion": write_persons(tmp/"3", 1),
+                   "coco-stuff": write_streets(tmp/"4", "{i:012d}", "{split}_img", "{split}_label", n=2),
+                   "camvid": write_streets(tmp/"5", "0006R0_{i:06d}", "{split}/images", "{split}/labels", n=2),
+                   "folder": write_streets(tmp/"6", "mine{i}", "{split}/images", "{split}/labels", n=2)}
+        for name, root in written.items():
+            assert isinstance(detect_layout(root), Layout) and detect_layout(root).name == name, name
+        (tmp/"7").mkdir()
+        try: detect_layout(tmp/"7")
+        except RabitError as error: assert "holds neither images/ and labels/" in str(error)
+        else: assert False
+
+
+def test_joints_follow_their_image_through_mirrors_and_moves():
+    with tempfile.TemporaryDirectory() as tmp:
+        dataset = open_folder(write_persons(Path(tmp), 2), size=(96, 96), self_pair_prob=1., seed=3)
+        assert dataset.condition == "joints" and dataset.classes == 35 and (dataset[0]["labels"] == 255).all()
+        checked = 0
+        for i in range(12):
+            r = dataset[i]
+            for k in range(18):
+                heat, there = r["condition"][k], r["exemplar_condition"][k]
+                if heat.max() < .5: continue
+                y, x = divmod(heat.argmax().item(), 96)
+                if not r["visible"][y, x] or not there.any(): continue
+                at = torch.tensor([there.argmax() % 96, there.argmax() // 96])
+                # the ground truth leads from a joint to the same joint
+                assert (at - r["position"][:, y, x]).norm() < 3, (i, k)
+                checked += 1
+        assert checked > 60
+
+
+def test_another_pose_of_one_outfit_is_a_right_answer_and_other_persons_are_none():
+    with tempfile.TemporaryDirectory() as tmp:
+        dataset = open_folder(write_persons(Path(tmp), 4), size=(32, 32), self_pair_prob=0., augment=False)
+        paired = torch.stack([dataset[i]["paired"] for i in range(80)]).float().mean()
+        assert .6 < paired < .95 and len(set(dataset.groups)) == 4 and not dataset[0]["visible"].any()
+
+
+def test_worlds_and_data_of_ones_own_are_opened_by_name():
+    scenes, wanted = open_dataset("face", size=(24, 32), seed=4), SceneDataset("face", 4, (24, 32))
+    assert all(torch.equal(v, wanted[3][k]) for k, v in scenes[3].items())
+
+    class Grey(SampleDataset):
+        "Sample i is grey"
+        def __init__(self, size, seed): self.size, self.seed = size, seed
+        def __len__(self): return 3
+        def __getitem__(self, index): return dict(image=torch.full((3, *self.size), self.seed + index / 10))
+
+    register("datasets", "grey", Grey)
+    assert open_dataset("grey", size=(4, 6), seed=1, augment=False)[2]["image"].shape == (3, 4, 6)
+    for wrong, word in (("nowhere.at:all", "cannot be imported"), ("math:pi", "is a float"), ("math:sqrt", "cannot be made"),
+                        ("no/folder", "no such folder")):
+        try: open_dataset(wrong)
+        except RabitError as error: assert word in str(error), error
+        else: assert False, wrong
+
+
+def test_a_layout_of_ones_own_is_one_function():
+    def find_pairs_of_bmp(root, classes=None):
+        "Photographs *.bmp with label maps of the same name *.map.bmp beside them"
+        found = {f.stem: (f, f.with_suffix(".map.bmp")) for f in root.glob("*.bmp") if "." not in f.stem}
+        return Layout("bmp", "bitmaps", {"": found}, {"": {}}, "labels", 7, ids=read_ids) if found else None
+
+    LAYOUTS.insert(0, find_pairs_of_bmp)
+    try:
+        with tempfile.TemporaryDirectory() as tmp:
+            r = street_pairs(range(2), size=(16, 16))
+            for i in range(2):
+                save(r["image"][i], Path(tmp)/f"{i}.bmp")
+                save(r["labels"][i], Path(tmp)/f"{i}.map.bmp")
+            dataset = open_dataset(tmp, size=(16, 16), augment=False)
+            assert dataset.layout.name == "bmp" and torch.equal(dataset[1]["labels"], r["labels"][1])
+    finally: LAYOUTS.remove(find_pairs_of_bmp)

@@ -1,0 +1,102 @@
+# Generated from nbs/4_data/40_pairs.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import numpy as np
+import os
+import tempfile
+from PIL import Image
+from pathlib import Path
+from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
+from rabit.data.pairs import allowed_exemplars
+from rabit.data.pairs import check_headers
+from rabit.data.pairs import find_pairs
+from rabit.data.pairs import find_splits
+from rabit.data.pairs import folder_layout
+from rabit.data.pairs import group_of
+from rabit.data.pairs import pick_split
+from rabit.data.pairs import size_mismatch
+from rabit.data.pairs import stored_ids
+from rabit.data.pairs import whole_split
+from rabit.matching.street import street_pairs
+
+def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
+    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
+    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
+    for name in ("images", "labels"): (root/name).mkdir(parents=True)
+    for i in range(walks):
+        for j in range(frames):
+            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
+            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
+            labels = r["labels"][i, :, window].byte().numpy()
+            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
+    return root
+
+def fails(f, *args, **kwargs):
+    "The message of the `RabitError` that f must raise"
+    try: f(*args, **kwargs)
+    except RabitError as e: return str(e)
+    raise AssertionError(f"{f.__name__} accepted {args}")
+
+folder = tempfile.TemporaryDirectory()
+town = write_walks(Path(folder.name)/"town")
+
+
+def test_layouts_are_recognised_and_a_missing_choice_is_answered_with_the_choices():
+    with tempfile.TemporaryDirectory() as d:
+        for split in ("spring", "autumn"): write_walks(f"{d}/{split}", walks=1, frames=2)
+        assert list(find_splits(d)) == ["autumn", "spring"]
+        assert "autumn, spring" in fails(pick_split, d)
+        assert "'winter'" in fails(pick_split, d, "winter")
+        assert pick_split(f"{d}/spring") == ""
+        assert "images/ and labels/" in fails(pick_split, tempfile.mkdtemp(dir=d))
+
+
+def test_the_layouts_of_the_public_sets_are_recognised():
+    files = ("ade/images/training/a.jpg", "ade/annotations/training/a.png", "flat/a.jpg", "flat/a.png",
+             "celeba/CelebA-HQ-img/77.jpg", "celeba/CelebAMask-HQ-mask-anno/all_parts_except_glasses/00077.png")
+    with tempfile.TemporaryDirectory() as d:
+        for p in files:
+            os.makedirs(os.path.dirname(f"{d}/{p}"), exist_ok=True)
+            Image.new("L", (8, 8)).save(f"{d}/{p}")
+        assert list(find_splits(f"{d}/ade")) == ["training"] and pick_split(f"{d}/ade", "train") == "training"
+        assert list(find_pairs(f"{d}/flat")) == ["a"]
+        assert find_pairs(f"{d}/celeba")["77"][1].name == "00077.png"
+
+
+def test_pairs_are_found_by_name_and_a_missing_partner_is_named():
+    with tempfile.TemporaryDirectory() as d:
+        root = write_walks(f"{d}/town", walks=2, frames=2)
+        assert list(find_pairs(root)) == ["walkA_00", "walkA_01", "walkB_00", "walkB_01"]
+        (root/"labels"/"walkA_01.png").unlink()
+        (root/"labels"/"walkB_01.png").unlink()
+        message = fails(find_pairs, root)
+        print(message.replace(d, "…"))
+    assert "walkA_01.png" in message and "1 more" in message
+
+
+def test_a_label_map_of_another_size_is_found_by_its_header():
+    with tempfile.TemporaryDirectory() as d:
+        pairs = find_pairs(write_walks(f"{d}/town", walks=1, frames=3))
+        check_headers(pairs, exact=True)
+        for stem, size in (("walkA_01", (32, 32)), ("walkA_02", (32, 64))):
+            Image.new("L", size).save(pairs[stem][1])
+        message = fails(check_headers, pairs, True)
+        assert "walkA_01.png is 64×64" in message and "is 32×32" in message and "1 more" in message
+        assert "walkA_02" in fails(check_headers, pairs, False) and size_mismatch(*pairs["walkA_01"], False) == ""
+
+
+def test_exemplars_come_from_other_groups_or_from_far_away_in_a_single_film():
+    stems = ["mall3_04350", "bern/bern_000001_000019", "holiday"]
+    assert [group_of(s) for s in stems] == ["mall3", "bern/bern_000001", "holiday"]
+    assert allowed_exemplars(["a", "a", "b"], 0).tolist() == [2]
+    assert allowed_exemplars(["film"] * 32, 10).tolist() == [*range(7), *range(14, 32)]
+
+
+def test_the_layout_of_a_folder_knows_its_pairs_and_gives_their_ids():
+    layout = folder_layout(town, ignore=(3,))
+    print(layout)
+    assert layout.kinds == ("labels", "edges", "image") and len(whole_split(layout, town, "")) == 24
+    image, labels = layout.splits[""]["walkA_00"]
+    ids = stored_ids(layout, image, labels, (64, 64))
+    raw = np.asarray(Image.open(labels))
+    assert (ids[raw == 3] == 255).all() and (ids == raw)[raw != 3].all()
+    assert "is 9×9" in fails(stored_ids, layout, image, labels, (9, 9))
