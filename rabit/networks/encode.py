@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.tensors import center_normalize, check, labels_of, one_hot
+from ..inputs.conditions import kind_of
 from ..matching.fourier import fourier
 from ..matching.position import coord_conv, semantic_position
 
@@ -159,12 +160,13 @@ class Encoder(FeatureExtractor):
         stride:int=2,     # pixels on a side of one token: 1, 2, 4 or 8
         condition:str="labels",  # their kind: "labels" (one-hot), maps ("edges", "joints"), or "image"
     ):
-        check(position != "semantic" or condition == "labels", "position = 'semantic' needs regions of a "
+        kind = kind_of(condition)
+        check(position != "semantic" or kind.is_labels, "position = 'semantic' needs regions of a "
               f"label map, and the condition is {condition!r}: 'coord' and 'none' fit")
         super().__init__(classes, width, features, position, frame, bands, stride)
-        self.kind = condition
+        self.hard_labels = kind.is_labels
         # a photograph is its own condition
-        self.parser = None if condition == "image" else FeatureNet((3,), 4 * classes, max(8, width // 2))
+        self.parser = None if kind.is_image else FeatureNet((3,), 4 * classes, max(8, width // 2))
     def segment(self,
         exemplar:Tensor,  # (b, 3, h, w), sides even
     )->Tensor|None:       # (b, classes, h, w) logits; None where conditions are images
@@ -176,7 +178,7 @@ class Encoder(FeatureExtractor):
     )->Tensor:  # (b, classes, h, w): the likeliest label, or maps from 0 to 1; an image is its own
         "The exemplar's condition as the parser believes it"
         if logits is None: return exemplar
-        if self.kind != "labels": return logits.sigmoid()
+        if not self.hard_labels: return logits.sigmoid()
         return one_hot(logits.argmax(1), self.classes).to(exemplar.dtype)
     def forward(self,
         condition:Tensor,  # (b, classes, h, w)

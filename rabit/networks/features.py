@@ -44,7 +44,8 @@ def _download_vgg(width, style):
                                                   check_hash=True, weights_only=True)
     except Exception as e:
         raise RabitError(f"VGG19 weights could not be fetched from {VGG_URL} ({type(e).__name__}: {e}); "
-                         "check the network, or fetch the file elsewhere and give its path as weights=") from None
+                         "check the network, or fetch the file elsewhere and give its path as "
+                         "weights=") from None
 
 # %% ../../nbs/3_networks/31_features.ipynb #00ec13b0
 def _read_vgg(path):

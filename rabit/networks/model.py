@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 from ..core.tensors import check, check_map, check_size, crop_to, pad_to
-from ..inputs.conditions import CONDITIONS
+from ..inputs.conditions import kind_of
 from ..inputs.palettes import LABEL_MAPPINGS
 from ..matching.bilevel import bilevel_match
 from ..matching.match import Match
@@ -28,7 +28,7 @@ class TranslatorOutput(NamedTuple):
     match:Match        # where everything came from, on the padded grid
     query:Tensor       # (b, d, h', w') features of the condition
     key:Tensor         # (b, d, H', W') features of the exemplar
-    segmentation_logits:Tensor|None  # (b, classes, H, W) of the parser, on the padded exemplar; None: no parser
+    segmentation_logits:Tensor|None  # (b, classes, H, W) of the parser (None: it has none), padded
 
 # %% ../../nbs/3_networks/36_model.ipynb #6bf12d53
 class BilevelMatcher(nn.Module):
@@ -87,8 +87,7 @@ def checked_config(
           f"size = {tuple(size)} (h, w): two multiples of 8, at most 8192, are needed to train on")
     check(c.get("label_mapping") in (None, *LABEL_MAPPINGS), f"unknown label_mapping "
           f"{c.get('label_mapping')!r}; choose from {', '.join(LABEL_MAPPINGS)}, or None")
-    check(kind in CONDITIONS, f"unknown condition {kind!r}; choose from {', '.join(CONDITIONS)}")
-    channels = CONDITIONS[kind] or classes
+    channels = kind_of(kind).channels or classes
     check(classes == channels, f"classes = {classes} does not fit: a condition of {kind} has {channels} "
           "channels")
     return c

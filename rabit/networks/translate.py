@@ -20,7 +20,7 @@ from rabit.core.tensors import (
     RabitError, check, check_finite, check_image, check_labels, check_size, crop_to, labels_at, labels_of,
     one_hot, resize, resize_labels, sample_at, to_pil,
 )
-from ..inputs.conditions import fit_condition, read_condition
+from ..inputs.conditions import Kind, fit_condition, kind_of, read_condition
 from ..inputs.images import image_or_path, open_image, read_image
 from ..inputs.palettes import LABEL_MAPPINGS, read_labels
 from ..matching.match import Match
@@ -38,8 +38,8 @@ def to_image_tensor(
     "One image, in whatever form it was given"
     if not isinstance(given, Tensor): return read_image(given)
     check(len(check_image(given, name)) == 1, f"expected one image as {name}, got {len(given)} images")
-    check(bool(given.abs().max() <= 2), f"{name} holds numbers from {given.min():g} to {given.max():g}; an image "
-          "in [-1, 1] is needed (x / 127.5 - 1 of bytes)")
+    check(bool(given.abs().max() <= 2), f"{name} holds numbers from {given.min():g} to {given.max():g}; an "
+          "image in [-1, 1] is needed (x / 127.5 - 1 of bytes)")
     return given.float()
 
 # %% ../../nbs/3_networks/38_translate.ipynb #cc945562
@@ -59,6 +59,10 @@ def looks_like_labels(
 # %% ../../nbs/3_networks/38_translate.ipynb #c26528b9
 class ConditionNet(PretrainedNet):
     "A translator that reads conditions in any form, and resizes them as their kind wants it"
+    @property
+    def kind(self)->Kind:
+        "What its conditions are"
+        return kind_of(self.config["condition"])
     def labels_from(self,
         path:File,     # a file or an image
         palette=None,  # of a colored map, from `read_palette`
@@ -74,30 +78,30 @@ class ConditionNet(PretrainedNet):
         canvas:tuple|None=None,  # (h, w) of the image that joints from a file lie in
     )->Tensor:        # (1, h, w) int64 of a label map, or (1, classes, h, w) float
         "One condition of the model's kind"
-        classes, kind = self.config["classes"], self.config["condition"]
+        classes, kind = self.config["classes"], self.kind
         if isinstance(given, Tensor) and given.is_floating_point():
             check(given.ndim == 4 and given.shape[:2] == (1, classes) and given.numel() > 0,
                   f"{name} has shape {tuple(given.shape)}; (1, {classes}, h, w) is needed")
             return check_finite(given, name).float()
         if isinstance(given, Tensor):
-            check(kind == "labels", f"{name} is a tensor of {given.dtype}, such as a label map; this model's "
-                  f"conditions are {kind}: a file, or a float tensor (1, {classes}, h, w), is needed")
+            check(kind.is_labels, f"{name} is a tensor of {given.dtype}, such as a label map; this model's "
+                  f"conditions are {kind.name}: a file, or a float tensor (1, {classes}, h, w), is needed")
             labels = check_labels(given[None] if given.ndim == 2 else given, classes, name)
             check(len(labels) == 1, f"expected one label map as {name}, got {len(labels)} label maps")
             return labels.long()
-        if kind == "labels": return self.labels_from(given)
-        if kind in ("edges", "image"):
-            check(not looks_like_labels(given, colors=kind == "edges"), f"{name} {given} looks like a "
-                  f"label map; this model's conditions are {kind} (if it holds {kind} after all, give what "
-                  f"`read_condition(…, {kind!r})` makes of it)")
-        return read_condition(image_or_path(given), kind, canvas)
+        if kind.is_labels: return self.labels_from(given)
+        if ".png" in kind.suffixes:                        # its files are images, as those of label maps are
+            check(not looks_like_labels(given, colors=not kind.is_image), f"{name} {given} looks like a label "
+                  f"map; this model's conditions are {kind.name} (if it holds {kind.what} after all, give "
+                  f"what `read_condition(…, {kind.name!r})` makes of it)")
+        return read_condition(image_or_path(given), kind.name, canvas)
     def resize_condition(self,
         condition:Tensor,  # from `as_condition`
         size:tuple,        # (h, w) wanted
     )->Tensor:             # (1, classes, h, w) float
         "A condition at another size: labels by the nearest pixel, other kinds as they want it"
-        classes, kind = self.config["classes"], self.config["condition"]
-        if kind != "labels": return fit_condition(condition, size, kind)
+        classes = self.config["classes"]
+        if not self.kind.is_labels: return fit_condition(condition, size, self.kind.name)
         if condition.ndim == 3: return one_hot(resize_labels(condition, size), classes)
         labels = labels_of(condition)
         if torch.equal(one_hot(labels, classes), condition):
@@ -214,7 +218,7 @@ class AnySizeNet(ConditionNet):
         "An output of the working size at the size of the whole condition"
         full = tuple(condition.shape[-2:])
         if not all(a > b for a, b in zip(full, image.shape[-2:])): return resize(image, full), ()
-        if self.config["condition"] != "labels": return guided_upsample(image, full), ()
+        if not self.kind.is_labels: return guided_upsample(image, full), ()
         labels = labels_of(small), self.ids_of(condition)
         return guided_upsample(image, full, *labels), labels
     def ids_of(self,
@@ -257,8 +261,7 @@ class AnySizeNet(ConditionNet):
         "Labels of the whole exemplar"
         if exemplar_condition is not None: return self.ids_of(exemplar_condition)
         logits = found.segmentation_logits
-        check(logits is not None, "this model has no parser: labels of the exemplar are needed")
-        assert logits is not None
+        if logits is None: raise RabitError("this model has no parser; exemplar_condition is needed")
         return resize_labels(crop_to(logits.argmax(1), look), exemplar.shape[-2:])
 
 # %% ../../nbs/3_networks/38_translate.ipynb #56a1d13a
