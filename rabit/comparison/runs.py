@@ -64,7 +64,7 @@ def steps_in(
     seconds:float,  # budget
     device,         # where
 )->int:
-    "How many steps fit into a time, judged by the median of a few after the first"
+    "How many steps fit into a time, estimated from the median of a few after the first"
     trial = timed_steps(Trainer(config, device), make_dataset(config), 7)[1]
     return max(1, round(seconds / statistics.median(trial[2:])))
 
