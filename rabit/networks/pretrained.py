@@ -51,7 +51,8 @@ def read_weights(
     check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")
     try: return load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError) as e:
-        raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors file") from None
+        raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors "
+                         "file") from None
 
 # %% ../../nbs/3_networks/37_pretrained.ipynb #1858f60b
 OLD_BUILDERS = {"rabit.model.rabit": "rabit"} | {  # as models name them that version 0.1 saved
@@ -209,5 +210,6 @@ class PretrainedNet(TranslatorNet):
         check_weights(shapes, weights, folder / "model.safetensors")
         model = build(config, builder)
         load_strict(model, weights, folder / "model.safetensors")
-        if not isinstance(model, cls): raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
+        if not isinstance(model, cls):
+            raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
         return model.to(device).eval()
