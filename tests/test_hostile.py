@@ -163,8 +163,8 @@ def test_images_for_pil(x, y):
 
 
 @few
-@given(st.one_of(st.integers(), st.sampled_from(["cpu", "auto", "meta", "tpu", "", "cuda:99", "cpu:0", "cuda:-1",
-                                                 "cpu:99999999999999999999", "a\0b", None, 1.5])))
+@given(st.one_of(st.integers(), st.sampled_from(["cpu", "auto", "meta", "tpu", "", "cuda:99", "cpu:0",
+                                                 "cuda:-1", "cpu:99999999999999999999", "a\0b", None, 1.5])))
 def test_devices_and_seeds(x):
     lawful(lambda: pick_device(x), [])
     lawful(lambda: seed_all(x), [])
