@@ -22,8 +22,9 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
+from test_67_session import call
 from test_67a_hostile_input import (
-    NO_IMAGES, ODD_JSON, ODD_LISTS, ODD_VALUES, ODD_WORDS, call, damaged, no_files, odd_images, odd_weights,
+    NO_IMAGES, ODD_JSON, ODD_LISTS, ODD_VALUES, ODD_WORDS, damaged, no_files, odd_images, odd_weights,
 )
 
 from rabit.comparison import bench, compare, speed
