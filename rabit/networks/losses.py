@@ -47,10 +47,10 @@ def warp_loss(
     "L1 of the warp: mean over batch, channels and the pixels of the mask"
     check_same_shape(warped, target, "warped", "target")
     if mask is None: return (warped - target).abs().mean()
-    b, *_, h, w = warped.shape
-    check(warped.ndim == 4 and mask.shape in ((b, h, w), (b, 1, h, w)), f"mask {tuple(mask.shape)} does not "
+    grid = warped.shape[:1] + warped.shape[2:]
+    check(warped.ndim == 4 and mask.shape in (grid, (*grid[:1], 1, *grid[1:])), f"mask {tuple(mask.shape)} does not "
           f"lie on warped {tuple(warped.shape)}: (b, h, w) of (b, c, h, w) is needed")
-    return _mean_where((warped - target).abs(), mask.view(b, 1, h, w).to(warped.dtype))
+    return _mean_where((warped - target).abs(), mask.view(len(mask), 1, *grid[1:]).to(warped.dtype))
 
 # %% ../../nbs/3_networks/35_losses.ipynb #2c5ab133
 def deep_warp_loss(
