@@ -64,7 +64,8 @@ def test_retrieval_never_returns_the_own_group_and_k_is_checked():
 
 
 def test_a_single_group_gives_exemplars_from_far_away():
-    far = nearest_of_other_groups(torch.randn(32, 5, generator=torch.Generator().manual_seed(0)), ["film"] * 32, 3)
+    features = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+    far = nearest_of_other_groups(features, ["film"] * 32, 3)
     assert all(abs(i - j) >= 4 for i, js in enumerate(far) for j in js)
 
 
