@@ -63,7 +63,7 @@ def test_scores_of_images(x):
         lawful(f.__name__, lambda: f(*x[:2]), x, x[0].shape[:1])
     # infinite for equal images
     lawful("psnr", lambda: metrics.psnr(*x[:2]), x + ANYTHING, x[0].shape[:1])
-    lawful("identity_collapse", lambda: metrics.identity_collapse(*x), x, x[0].shape[:1])
+    lawful("copy_score", lambda: metrics.copy_score(*x), x, x[0].shape[:1])
     lawful("sliced_wasserstein", lambda: metrics.sliced_wasserstein(*x[:2], side=3, count=4, directions=8), x,
            ())
     lawful("color_transfer", lambda: style.color_transfer(*x[:2]), x, x[0].shape)

@@ -133,8 +133,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize("minutes, expected", [(1e-9, [1, 2, 3, 4, 5]), (1e9, [5])])
 def test_saves_after_minutes(tmp_path, monkeypatch, minutes, expected):
     saved = []
-    monkeypatch.setattr(rabit.training.callbacks, "save_state", lambda trainer,
-                        out: saved.append(trainer.done))
+    monkeypatch.setattr(rabit.training.callbacks, "save_state", lambda trainer, out: saved.append(trainer.done))
     train(preset("tiny", size=(16, 16), steps=5, save_every=1000, save_minutes=minutes, sample_every=1000),
           tmp_path / "run", device="cpu", progress=False)
     assert saved == expected
@@ -156,14 +155,14 @@ def test_a_damaged_save_is_said_and_the_one_before_goes_on(tmp_path):
 
 
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing_saved(tmp_path, monkeypatch):
-    import rabit.training.callbacks
+    import rabit.training.checkpoint
     from rabit.core.tensors import RabitError
     from rabit.training.checkpoint import load_state
     from rabit.training.config import preset
     from rabit.training.run import train
     config = preset("tiny", size=(32, 32), steps=8, save_every=2, log_every=2, sample_every=100)
     train(config, tmp_path / "whole", device="cpu", progress=False)
-    saves, real = [], rabit.training.callbacks.save_file
+    saves, real = [], rabit.training.checkpoint.save_file
     def full(tensors, path, note=None):
         saves.append(path)
         # the third save fills the disk halfway through
@@ -171,11 +170,11 @@ def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing_saved(tmp_path, 
             Path(path).write_bytes(b"half a file")
             raise OSError(28, "No space left on device")
         real(tensors, path, note)
-    monkeypatch.setattr(rabit.training.callbacks, "save_file", full)
+    monkeypatch.setattr(rabit.training.checkpoint, "save_file", full)
     with pytest.raises(RabitError, match="state.safetensors cannot be written .No space left on device"):
         train(config, tmp_path / "full", device="cpu", progress=False)
     assert load_state(tmp_path / "full", torch.device("cpu")).done == 4
-    monkeypatch.setattr(rabit.training.callbacks, "save_file", real)
+    monkeypatch.setattr(rabit.training.checkpoint, "save_file", real)
     train(None, tmp_path / "full", device="cpu", progress=False)
     one, two = (read_weights(tmp_path / run / "state.safetensors") for run in ("whole", "full"))
     assert one.keys() == two.keys() and all((one[k] == two[k]).all() for k in one)

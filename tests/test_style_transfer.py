@@ -23,6 +23,7 @@ from rabit.relatives.style_objective import style_statistics
 from rabit.tools.style import color_transfer, style_table, transfer
 from rabit.training.config import preset
 from rabit.training.run import train
+from rabit.training.terms import generator_terms, StepContext
 from rabit.training.trainer import Trainer
 
 SETTINGS = dict(classes=3, size=(32, 32), steps=2, batch=2, log_every=1, sample_every=2, save_every=2,
@@ -176,7 +177,9 @@ def test_a_sample_without_an_answer_moves_no_term_that_needs_one(folder):
                           "matching", "segmentation", "extra"), 0.)
     trainer = Trainer(preset("tiny", **(SETTINGS | dict(weights=zero))), torch.device("cpu"))
     r = ImageFolder(folder, size=(32, 32), self_pair_prob=0.).batch(range(2))
-    terms = trainer.generator_terms(r, *conditions_of(r, 3), trainer.model(r["condition"], r["exemplar"]))
+    output = trainer.model(r["condition"], r["exemplar"])
+    seen = StepContext(r, *conditions_of(r, 3), output, trainer.model, config=trainer.config)
+    terms = generator_terms(seen, trainer.config.weights)
     assert set(terms) == {"pixel", "warp", "match"} and all(x.item() == 0 for x in terms.values())
 
 

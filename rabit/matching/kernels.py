@@ -6,10 +6,12 @@
 __all__ = ['kernel_match']
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #01dfaa7c
-import os, sys, torch
+import os
+import sys
+from types import SimpleNamespace
+import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from types import SimpleNamespace
 from ..core.tensors import check, from_blocks, grid_of
 from .bilevel import bilevel_match
 from .match import Match
@@ -17,21 +19,17 @@ from .ranking import check_ranking
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #409c8c99
 def _use_interpreter():
-    """Let Triton run programs in numpy. It settles that when it is loaded, and torch's compiler may have
-    loaded it already: then it is loaded once more"""
-    os.environ["TRITON_INTERPRET"] = "1"
-    loaded = sys.modules.get("triton.language")
+    "Let Triton run programs in numpy"
+    os.environ["TRITON_INTERPRET"] = "1"            # settled when Triton is loaded; torch's compiler may have
+    loaded = sys.modules.get("triton.language")        # loaded it already: then it is loaded once more
     if loaded is None or type(loaded.sum).__name__ != "JITFunction": return
-    for name in [
-        name
-        for name in sys.modules
-        if name.partition(".")[0] == "triton" and not name.startswith("triton._C")
-    ]:
-        del sys.modules[name]
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "triton" and not name.startswith("triton._C"): del sys.modules[name]
 
-# nothing to compile for
-if not torch.cuda.is_available(): _use_interpreter()
-try: import triton, triton.language as tl
+if not torch.cuda.is_available(): _use_interpreter()   # nothing to compile for
+try:
+    import triton
+    import triton.language as tl
 except ImportError: triton, tl = None, SimpleNamespace(constexpr=None)
 
 def _jit(f): return f if triton is None else triton.jit(f)
@@ -51,13 +49,11 @@ def _load_features(map, b_step, c_step, h_step, w_step, b, y, x, real, channel, 
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #32dc45d3
 @_jit
-def _block_stats(map, means, mean_scale, stats, b_step, c_step, h_step, w_step, h, w, c, columns, side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
-    """A program per block: the direction of its mean (b, g, c), 1 / length of that mean (b, g); mean and 1 /
-    length of each token (b, g, p, 2)"""
-    g = tl.program_id(0)
-    b = tl.program_id(1)
-    blocks = tl.num_programs(0)
-    channel = tl.arange(0, C)
+def _block_stats(map, means, mean_scale, stats, b_step, c_step, h_step, w_step, h, w, c, columns,
+                 side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
+    "A program per block: direction and 1 / length of its mean; mean and 1 / length of each token"
+    g, b = tl.program_id(0), tl.program_id(1)
+    blocks, channel = tl.num_programs(0), tl.arange(0, C)
     total, count = tl.zeros((C,), tl.float32), 0.
     for first in range(0, side * side, T):
         t = first + tl.arange(0, T)
@@ -78,17 +74,16 @@ def _block_stats(map, means, mean_scale, stats, b_step, c_step, h_step, w_step, 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #67333c54
 def _pow2(n, least=16): return max(least, triton.next_power_of_2(n))
 
-# tokens of a block that are held at once
-def _tile(block, c): return max(1, min(_pow2(block**2, 1), 8192 // _pow2(c)))
+def _tile(block, c):  # tokens of a block that are held at once
+    return max(1, min(_pow2(block**2, 1), 8192 // _pow2(c)))
 
 def _columns(x, block): return grid_of(x.shape[-2:], (block, block))[1]
 
 def _find_stats(x, block):  # (b, c, h, w) → means (b, g, c), their scale (b, g), stats of tokens (b, g, p, 2)
     (b, c, h, w), (rows, columns) = x.shape, grid_of(x.shape[-2:], (block, block))
     def new(*shape): return x.new_empty(b, rows * columns, *shape, dtype=torch.float32)
-    out = new(c), new(), new(block**2, 2)
-    _block_stats[(rows * columns, b)](x, *out, *x.stride(), h, w, c, columns, block, _tile(block, c),
-                                      _pow2(c))
+    out, sizes = (new(c), new(), new(block**2, 2)), (h, w, c, columns, block, _tile(block, c), _pow2(c))
+    _block_stats[(rows * columns, b)](x, *out, *x.stride(), *sizes)
     return out
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #a265bd57
@@ -96,41 +91,37 @@ def _find_stats(x, block):  # (b, c, h, w) → means (b, g, c), their scale (b, 
 def _select(scores, chosen, line, n, eps, k:tl.constexpr, N:tl.constexpr):
     "A program per row of block scores: its k best, and the four numbers that make all indicators"
     row, at = tl.program_id(0).to(tl.int64), tl.arange(0, N)
-    a = tl.load(scores + row * n + at, mask=at < n, other=-float("inf"))
-    apart = tl.where(at < n, a - tl.sum(tl.where(at < n, a, 0.), 0) / n, 0.)
+    s = tl.load(scores + row * n + at, mask=at < n, other=-float("inf"))
+    apart = tl.where(at < n, s - tl.sum(tl.where(at < n, s, 0.), 0) / n, 0.)
     spread = tl.maximum(tl.sqrt(tl.sum(apart * apart, 0) / n), 1e-4)
-    left = a
-    kth = 0.
-    next = 0.
+    left, kth, next = s, 0., 0.
     for i in tl.static_range(k + 1):
-        kth = next
-        next = tl.max(left, 0)
-        best = tl.argmax(left, 0)
+        kth, next, best = next, tl.max(left, 0), tl.argmax(left, 0)
         if i < k:
             tl.store(chosen + row * k + i, best.to(tl.int64))
             left = tl.where(at == best, -float("inf"), left)
     factor = 1 / (spread * eps)
-    z = ((a - kth) + (a - next)) * factor
-    won = (at < n) & (left == -float("inf"))
-    t = 0.
+    z, won, t = ((s - kth) + (s - next)) * factor, (at < n) & (left == -float("inf")), 0.
     for _ in range(8):
         lost, gained = tl.where(won, tl.sigmoid(t - z), 0.), tl.where(won | (at >= n), 0., tl.sigmoid(z - t))
         loss, gain = tl.maximum(tl.sum(lost, 0), 1.2e-38), tl.maximum(tl.sum(gained, 0), 1.2e-38)
         t += tl.log(gain / loss) / (2 - tl.sum(lost * lost, 0) / loss - tl.sum(gained * gained, 0) / gain)
-    tl.store(line + row * 4, kth); tl.store(line + row * 4 + 1, next); tl.store(line + row * 4 + 2, factor); tl.store(line + row * 4 + 3, t)
+    tl.store(line + row * 4, kth)
+    tl.store(line + row * 4 + 1, next)
+    tl.store(line + row * 4 + 2, factor)
+    tl.store(line + row * 4 + 3, t)
 
 @_jit
-def _indicators(a, line, row):
+def _indicators(s, line, row):
     "Scores of a row → how far each is chosen"
-    kth = tl.load(line + row * 4)
-    next = tl.load(line + row * 4 + 1)
-    factor = tl.load(line + row * 4 + 2)
-    t = tl.load(line + row * 4 + 3)
-    return tl.sigmoid(((a - kth) + (a - next)) * factor - t)
+    kth, next = tl.load(line + row * 4), tl.load(line + row * 4 + 1)
+    factor, t = tl.load(line + row * 4 + 2), tl.load(line + row * 4 + 3)
+    return tl.sigmoid(((s - kth) + (s - next)) * factor - t)
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #d18ec6fb
 @_jit
-def _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key_row, t, y, x, here, inside, ky, kx, there, c, p, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
+def _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key_row, t, y, x, here, inside,
+             ky, kx, there, c, p, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
     "Cosines of R tokens with Q candidates, and what they are made of: mean and scale of both"
     dot, channel = tl.zeros((R, Q), tl.float32), tl.arange(0, C)
     for first in range(0, c, C):
@@ -140,65 +131,54 @@ def _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key
     at, key_at = q_stats + (row * p + t) * 2, z_stats + (key_row * p + inside) * 2
     mean, scale = tl.load(at, mask=here, other=0.), tl.load(at + 1, mask=here, other=0.)
     key_mean, key_scale = tl.load(key_at, mask=there, other=0.), tl.load(key_at + 1, mask=there, other=0.)
-    return (dot - c * mean[:, None]
-            * key_mean[None, :]) * scale[:, None] * key_scale[None, :], mean, scale, key_mean, key_scale
+    cosine = (dot - c * mean[:, None] * key_mean[None, :]) * scale[:, None] * key_scale[None, :]
+    return cosine, mean, scale, key_mean, key_scale
 
 @_jit
-def _attend(q, z, q_stats, z_stats, chosen, line, scores, weights, max_similarity, best, index, qb, qc, qh, qw, zb, zc, zh, zw, h, w, hk, wk, c, columns, key_columns, n, inverse_temperature,
-            k:tl.constexpr, side:tl.constexpr, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr, soft:tl.constexpr):
-    """A program per R tokens of a block: weights (b, g, p, k·p), peak and where it is (b, g, p), numbers of
-    the candidates (b, g, k·p)"""
-    part = tl.program_id(0)
-    g = tl.program_id(1)
-    b = tl.program_id(2)
-    blocks = tl.num_programs(1)
-    p = side * side
-    t = part * R + tl.arange(0, R)
-    column = tl.arange(0, Q)
-    row = (b * blocks + g).to(tl.int64)
+def _attend(q, z, q_stats, z_stats, chosen, line, scores, weights, max_similarity, best, index,
+            qb, qc, qh, qw, zb, zc, zh, zw, h, w, hk, wk, c, columns, key_columns, n, inverse_temperature,
+            k:tl.constexpr, side:tl.constexpr, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr,
+            C:tl.constexpr, soft:tl.constexpr):
+    "A program per R tokens of a block: weights, largest similarity and where it is, candidates' numbers"
+    part, g, b = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    p, t, column = side * side, part * R + tl.arange(0, R), tl.arange(0, Q)
+    row = (b * tl.num_programs(1) + g).to(tl.int64)
     y, x, here = _token_places(g, t, columns, h, w, side)
     block = tl.load(chosen + row * k + column // p, mask=column < k * p, other=0).to(tl.int32)
-    inside = column % p
-    listed = column < k * p
+    inside, listed = column % p, column < k * p
     ky, kx, there = _token_places(block, inside, key_columns, hk, wk, side)
     there = there & listed
-    cosine, _, _, _, _ = _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row,
-                                  (b * n + block).to(tl.int64), t, y, x, here, inside, ky, kx, there, c, p,
-                                  exact, R, Q, C)
+    key_row = (b * n + block).to(tl.int64)
+    cosine, _, _, _, _ = _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key_row, t,
+                                  y, x, here, inside, ky, kx, there, c, p, exact, R, Q, C)
     cosine = tl.where(there[None, :], cosine, -float("inf"))
     tl.store(max_similarity + row * p + t, tl.max(cosine, 1), mask=t < p)
     tl.store(best + row * p + t, tl.argmax(cosine, 1).to(tl.int64), mask=t < p)
     logit = cosine * inverse_temperature
     if soft:
-        logit += tl.log(_indicators(tl.load(scores + row * n + block, mask=listed, other=0.), line,
-                                    row))[None, :]
+        s = tl.load(scores + row * n + block, mask=listed, other=0.)
+        logit += tl.log(_indicators(s, line, row))[None, :]
     e = tl.exp(logit - tl.max(logit, 1)[:, None])
     e = tl.where(here[:, None], e / tl.sum(e, 1)[:, None], 0.)
-    tl.store(weights + (row * p + t)[:, None] * (k * p) + column[None, :], e,
-             mask=(t < p)[:, None] & listed[None, :])
+    at = (row * p + t)[:, None] * (k * p) + column[None, :]
+    tl.store(weights + at, e, mask=(t < p)[:, None] & listed[None, :])
     if part == 0:
-        tl.store(index + row * (k * p) + column, (tl.minimum(ky, hk - 1) * wk
-                                                  + tl.minimum(kx, wk - 1)).to(tl.int64), mask=listed)
+        number = tl.minimum(ky, hk - 1) * wk + tl.minimum(kx, wk - 1)
+        tl.store(index + row * (k * p) + column, number.to(tl.int64), mask=listed)
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #28996bb4
 @_jit
-def _attend_backward(q, z, q_stats, z_stats, chosen, weights, grad_weights, grad_peak, best, grad_q, grad_z, grad_log_soft, qb, qc, qh, qw, zb, zc, zh, zw, h, w, hk, wk, c, columns, key_columns, n, inverse_temperature,
-                 k:tl.constexpr, side:tl.constexpr, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
-    """The derivative of `_attend`: slopes by features (b, h, w, c), and by log A of the chosen blocks (b, g,
-    k)"""
-    part = tl.program_id(0)
-    g = tl.program_id(1)
-    b = tl.program_id(2)
-    blocks = tl.num_programs(1)
-    p = side * side
-    t = part * R + tl.arange(0, R)
-    column = tl.arange(0, Q)
-    channel = tl.arange(0, C)
-    row = (b * blocks + g).to(tl.int64)
+def _attend_backward(q, z, q_stats, z_stats, chosen, weights, grad_weights, grad_similarity, best,
+                     grad_q, grad_z, grad_log_soft, qb, qc, qh, qw, zb, zc, zh, zw, h, w, hk, wk, c, columns,
+                     key_columns, n, inverse_temperature, k:tl.constexpr, side:tl.constexpr,
+                     exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
+    "The derivative of `_attend`: slopes by features (b, h, w, c), and by log A of chosen blocks (b, g, k)"
+    part, g, b = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    p, t, column = side * side, part * R + tl.arange(0, R), tl.arange(0, Q)
+    row, channel = (b * tl.num_programs(1) + g).to(tl.int64), tl.arange(0, C)
     y, x, here = _token_places(g, t, columns, h, w, side)
     block = tl.load(chosen + row * k + column // p, mask=column < k * p, other=0).to(tl.int32)
-    inside = column % p
-    listed = column < k * p
+    inside, listed = column % p, column < k * p
     ky, kx, there = _token_places(block, inside, key_columns, hk, wk, side)
     there = there & listed
     at, both = (row * p + t)[:, None] * (k * p) + column[None, :], here[:, None] & there[None, :]
@@ -206,183 +186,144 @@ def _attend_backward(q, z, q_stats, z_stats, chosen, weights, grad_weights, grad
     slope = weight * tl.load(grad_weights + at, mask=both, other=0.)
     slope -= weight * tl.sum(slope, 1)[:, None]
     tl.atomic_add(grad_log_soft + row * k + column // p, tl.sum(slope, 0), mask=listed)
-    max_similarity = tl.load(grad_peak + row * p + t, mask=here, other=0.)
-    slope = slope * inverse_temperature + tl.where(column[None, :] == tl.load(best + row * p + t, mask=here,
-                                                                              other=-1)[:, None],
-                                                   max_similarity[:, None], 0.)
-    cosine, mean, scale, key_mean, key_scale = _cosines(q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh,
-                                                        zw, b, row, (b * n + block).to(tl.int64), t, y, x,
-                                                        here, inside, ky, kx, there, c, p, exact, R, Q, C)
-    along, key_along = tl.where(scale < 1e6, tl.sum(slope * cosine, 1) * scale,
-                                0.), tl.where(key_scale < 1e6, tl.sum(slope * cosine, 0) * key_scale, 0.)
+    by_best = tl.load(grad_similarity + row * p + t, mask=here, other=0.)
+    is_best = column[None, :] == tl.load(best + row * p + t, mask=here, other=-1)[:, None]
+    slope = slope * inverse_temperature + tl.where(is_best, by_best[:, None], 0.)
+    key_row = (b * n + block).to(tl.int64)
+    cosine, mean, scale, key_mean, key_scale = _cosines(
+        q, z, q_stats, z_stats, qb, qc, qh, qw, zb, zc, zh, zw, b, row, key_row, t, y, x, here, inside,
+        ky, kx, there, c, p, exact, R, Q, C)
+    along = tl.where(scale < 1e6, tl.sum(slope * cosine, 1) * scale, 0.)
+    key_along = tl.where(key_scale < 1e6, tl.sum(slope * cosine, 0) * key_scale, 0.)
     for_q, for_z = slope * key_scale[None, :], slope * scale[:, None]
     level, key_level = tl.sum(for_q * key_mean[None, :], 1), tl.sum(for_z * mean[:, None], 0)
     for_q, for_z = for_q.to(q.dtype.element_ty), tl.trans(for_z).to(q.dtype.element_ty)
+    q_at = ((b * h + y) * w + x).to(tl.int64)[:, None] * c
+    z_at = ((b * hk + ky) * wk + kx).to(tl.int64)[:, None] * c
     for first in range(0, c, C):
-        left, right = _load_features(q, qb, qc, qh, qw, b, y, x, here, first + channel,
-                                     c), _load_features(z, zb, zc, zh, zw, b, ky, kx, there, first + channel,
-                                                        c)
-        d = tl.dot(for_q, right, input_precision="ieee" if exact
-                   else "tf32") - level[:, None] - (left.to(tl.float32) - mean[:, None]) * along[:, None]
-        key_d = tl.dot(for_z, left, input_precision="ieee" if exact
-                       else "tf32") - key_level[:, None] - (right.to(tl.float32)
-                                                            - key_mean[:, None]) * key_along[:, None]
-        some = first + channel < c
-        tl.store(grad_q + ((b * h + y) * w + x).to(tl.int64)[:, None] * c + (first + channel)[None, :], d
-                 * scale[:, None], mask=here[:, None] & some[None, :])
-        tl.atomic_add(grad_z + ((b * hk + ky) * wk + kx).to(tl.int64)[:, None] * c
-                      + (first + channel)[None, :], key_d * key_scale[:, None],
-                      mask=there[:, None] & some[None, :])
+        left = _load_features(q, qb, qc, qh, qw, b, y, x, here, first + channel, c)
+        right = _load_features(z, zb, zc, zh, zw, b, ky, kx, there, first + channel, c)
+        d = tl.dot(for_q, right, input_precision="ieee" if exact else "tf32") - level[:, None]
+        d -= (left.to(tl.float32) - mean[:, None]) * along[:, None]
+        key_d = tl.dot(for_z, left, input_precision="ieee" if exact else "tf32") - key_level[:, None]
+        key_d -= (right.to(tl.float32) - key_mean[:, None]) * key_along[:, None]
+        some, cs = first + channel < c, (first + channel)[None, :]
+        tl.store(grad_q + q_at + cs, d * scale[:, None], mask=here[:, None] & some[None, :])
+        tl.atomic_add(grad_z + z_at + cs, key_d * key_scale[:, None], mask=there[:, None] & some[None, :])
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #f2a79301
 @_jit
-def _select_backward(scores, chosen, line, grad_log_soft, out, n, soft:tl.constexpr, k:tl.constexpr, N:tl.constexpr):
+def _select_backward(scores, chosen, line, grad_log_soft, out, n, soft:tl.constexpr, k:tl.constexpr,
+                     N:tl.constexpr):
     "A program per row: slopes by log A of the chosen blocks (…, k) → by block scores (…, g')"
     row, at = tl.program_id(0).to(tl.int64), tl.arange(0, N)
-    a = _indicators(tl.load(scores + row * n + at, mask=at < n, other=-float("inf")), line, row)
-    total = 0.
-    grad_kept = tl.zeros((N,), tl.float32)
-    w = a * (1 - a)
+    A = _indicators(tl.load(scores + row * n + at, mask=at < n, other=-float("inf")), line, row)
+    total, grad_kept, w = 0., tl.zeros((N,), tl.float32), A * (1 - A)
     for i in tl.static_range(k):
         hit = at == tl.load(chosen + row * k + i)
-        kept = tl.sum(tl.where(hit, a, 0.), 0)
+        kept = tl.sum(tl.where(hit, A, 0.), 0)
         own = tl.load(grad_log_soft + row * k + i) * (1 - kept)
-        # "straight": the slope is by A itself
-        if not soft: own *= kept
+        if not soft: own *= kept                                        # "straight": the slope is by A itself
         total += own
         grad_kept += tl.where(hit, own, 0.)
-    tl.store(out + row * n + at, (grad_kept - w * (total / tl.maximum(tl.sum(w, 0), 1.2e-38))) * 2
-             * tl.load(line + row * 4 + 2), mask=at < n)
+    slope = (grad_kept - w * (total / tl.maximum(tl.sum(w, 0), 1.2e-38))) * 2 * tl.load(line + row * 4 + 2)
+    tl.store(out + row * n + at, slope, mask=at < n)
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #d2a47059
 @_jit
-def _finish_grad(grad_tokens, grad_means, means, mean_scale, out, b_step, c_step, h_step, w_step, h, w, c, columns, side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
-    """A program per block: slopes by tokens (b, h, w, c) and by the direction of their mean (b, g, c) → the
-    gradient"""
-    g = tl.program_id(0)
-    b = tl.program_id(1)
-    blocks = tl.num_programs(0)
-    channel = tl.arange(0, C)
+def _finish_grad(grad_tokens, grad_means, means, mean_scale, out, b_step, c_step, h_step, w_step, h, w, c,
+                 columns, side:tl.constexpr, T:tl.constexpr, C:tl.constexpr):
+    "A program per block: slopes by tokens (b, h, w, c) and by the mean's direction (b, g, c) → the gradient"
+    g, b = tl.program_id(0), tl.program_id(1)
+    blocks, channel = tl.num_programs(0), tl.arange(0, C)
     at, some = (b * blocks + g) * c + channel, channel < c
-    u = tl.load(means + at, mask=some, other=0.)
-    d = tl.load(grad_means + at, mask=some, other=0.)
+    mean, d = tl.load(means + at, mask=some, other=0.), tl.load(grad_means + at, mask=some, other=0.)
     scale = tl.load(mean_scale + b * blocks + g)
     d = tl.where(some, d - tl.sum(d, 0) / c, 0.)
-    d = (d - tl.where(scale < 1e6, tl.sum(u * d, 0), 0.) * u) * scale
+    d = (d - tl.where(scale < 1e6, tl.sum(mean * d, 0), 0.) * mean) * scale
     d /= tl.minimum(side, h - g // columns * side) * tl.minimum(side, w - g % columns * side)
     for first in range(0, side * side, T):
         y, x, real = _token_places(g, first + tl.arange(0, T), columns, h, w, side)
         mask = real[:, None] & some[None, :]
-        own = tl.load(grad_tokens + ((b * h + y) * w + x).to(tl.int64)[:, None] * c + channel[None, :],
-                      mask=mask, other=0.)
-        tl.store(out + b * b_step + y[:, None] * h_step + x[:, None] * w_step + channel[None, :] * c_step,
-                 own + d[None, :], mask=mask)
+        token = ((b * h + y) * w + x).to(tl.int64)[:, None] * c
+        own = tl.load(grad_tokens + token + channel[None, :], mask=mask, other=0.)
+        place = b * b_step + y[:, None] * h_step + x[:, None] * w_step + channel[None, :] * c_step
+        tl.store(out + place, own + d[None, :], mask=mask)
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #23f7d871
 class _KernelFunction(torch.autograd.Function):
-    "Weights, peak (b, g, p), chosen blocks, numbers of the candidates"
+    "Weights, max_similarity (b, g, p), chosen blocks, numbers of the candidates"
     @staticmethod
     def forward(ctx, query, key, block, k, eps, temperature, topk):
-        (b, c) = query.shape[:2]
-        p = block**2
-        exact = query.dtype == torch.float32
+        (b, c), p, exact = query.shape[:2], block**2, query.dtype == torch.float32
         (q, q_scale, q_stats), (z, z_scale, z_stats) = _find_stats(query, block), _find_stats(key, block)
-        scores, n = q @ z.mT, z.shape[1]
-        g = q.shape[1]
-        weights = q.new_empty(b, g, p, k * p)
-        max_similarity = q.new_empty(b, g, p)
-        line = q.new_empty(b, g, 4)
+        scores, g, n = q @ z.mT, q.shape[1], z.shape[1]
+        weights, max_similarity, line = (q.new_empty(b, g, *size) for size in ((p, k * p), (p,), (4,)))
         chosen, best, index = (torch.empty(b, g, size, dtype=torch.int64, device=q.device)
                                for size in (k, p, k * p))
         _select[(b * g,)](scores, chosen, line, n, max(eps, torch.finfo(torch.float32).tiny), k, _pow2(n))
         ctx.grid, ctx.warps = (triton.cdiv(p, 16), g, b), 8 if k * p > 64 else 4
-        ctx.sizes = (
-            *query.stride(),
-            *key.stride(),
-            *query.shape[-2:],
-            *key.shape[-2:],
-            c,
-            _columns(query, block),
-            _columns(key, block),
-            n,
-            1 / temperature,
-            k,
-            block,
-            exact,
-            16,
-            _pow2(k * p),
-        )
-        _attend[ctx.grid](query, key, q_stats, z_stats, chosen, line, scores, weights, max_similarity, best,
-                          index, *ctx.sizes, min(64, _pow2(c)), topk == "soft", num_warps=ctx.warps)
-        ctx.save_for_backward(query, key, weights, best, chosen, line, q, q_scale, q_stats, z, z_scale,
-                              z_stats)
+        ctx.sizes = (*query.stride(), *key.stride(), *query.shape[-2:], *key.shape[-2:], c,
+                     _columns(query, block), _columns(key, block), n, 1 / temperature, k, block, exact, 16,
+                     _pow2(k * p))
+        out = weights, max_similarity, best, index
+        _attend[ctx.grid](query, key, q_stats, z_stats, chosen, line, scores, *out, *ctx.sizes,
+                          min(64, _pow2(c)), topk == "soft", num_warps=ctx.warps)
+        stats = q, q_scale, q_stats, z, z_scale, z_stats
+        ctx.save_for_backward(query, key, weights, best, chosen, line, *stats)
         ctx.settings = block, k, topk
         ctx.mark_non_differentiable(chosen, index)
         return weights, max_similarity, chosen, index
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_weights, grad_peak, *_):
+    def backward(ctx, grad_weights, grad_similarity, *_):
         query, key, weights, best, chosen, line, q, q_scale, q_stats, z, z_scale, z_stats = ctx.saved_tensors
-        (block, k, topk) = ctx.settings
-        (b, g, c) = q.shape
-        n = z.shape[1]
+        (block, k, topk), (b, g, c), n = ctx.settings, q.shape, z.shape[1]
         grad_q, grad_z = (torch.zeros(b, *x.shape[-2:], c, device=x.device) for x in (query, key))
         grad_log_soft = q.new_zeros(b, g, k)
-        grad_q_means = torch.zeros_like(q)
-        grad_z_means = torch.zeros_like(z)
-        _attend_backward[ctx.grid](query, key, q_stats, z_stats, chosen, weights, grad_weights.contiguous(),
-                                   grad_peak.contiguous(), best, grad_q, grad_z, grad_log_soft, *ctx.sizes,
-                                   min(32, _pow2(c)), num_warps=ctx.warps)
+        grad_q_means, grad_z_means = torch.zeros_like(q), torch.zeros_like(z)
+        given = weights, grad_weights.contiguous(), grad_similarity.contiguous(), best
+        _attend_backward[ctx.grid](query, key, q_stats, z_stats, chosen, *given, grad_q, grad_z,
+                                   grad_log_soft, *ctx.sizes, min(32, _pow2(c)), num_warps=ctx.warps)
         if topk != "hard":
             scores = q @ z.mT
             slopes = torch.empty_like(scores)
             _select_backward[(b * g,)](scores, chosen, line, grad_log_soft, slopes, n, topk == "soft", k,
                                        _pow2(n))
             grad_q_means, grad_z_means = slopes @ z, slopes.mT @ q
-        grads = torch.empty_like(query), torch.empty_like(key)
-        for grad, *given in zip(
-            grads, (grad_q, grad_z), (grad_q_means, grad_z_means), (q, z), (q_scale, z_scale)
-        ):
-            _finish_grad[(given[-2].shape[1], b)](
-                *given,
-                grad,
-                *grad.stride(),
-                *grad.shape[-2:],
-                c,
-                _columns(grad, block),
-                block,
-                _tile(block, c),
-                _pow2(c)
-            )
-        return *grads, None, None, None, None, None
+        return (_finish(query, grad_q, grad_q_means, q, q_scale, block),
+                _finish(key, grad_z, grad_z_means, z, z_scale, block), None, None, None, None, None)
+
+def _finish(x, grad_tokens, grad_means, means, scale, block):
+    "The gradient by a map, in its layout and precision"
+    grad, (b, c) = torch.empty_like(x), x.shape[:2]
+    _finish_grad[(means.shape[1], b)](grad_tokens, grad_means, means, scale, grad, *grad.stride(),
+                                      *grad.shape[-2:], c, _columns(grad, block), block, _tile(block, c),
+                                      _pow2(c))
+    return grad
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #3bde4df3
 def kernel_match(
     query:Tensor,  # (b, c, h, w); in 16 bits it is read and multiplied so, and summed in float32
     key:Tensor,    # (b, c, hk, wk), of the same type
-    block:int=4,   # side s of a block, in tokens
+    block:int=4,   # side B of a block, in tokens
     k:int=3,       # exemplar blocks kept for each query block
     eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
-    temperature:float=0.05,  # of the softmax over tokens, > 0
+    temperature:float=0.05,  # τ of the softmax over tokens, > 0
     topk:str="soft",  # see `rank_blocks`
-)->Match:          # equal to `bilevel_match`; what the tiles cannot hold (float64, all blocks kept, more than 256 candidates, 8192 blocks or 1024 channels) goes there
+)->Match:          # equal to `bilevel_match`, to which everything goes that the tiles cannot hold
     "Bi-level matching in Triton's kernels: for a GPU; elsewhere an interpreter runs them, for tests only"
     check(triton is not None, "kernel_match needs Triton, which comes with torch's CUDA builds; on Linux "
           "without a GPU: pip install triton. bilevel_match needs nothing")
     check_ranking(query, key, block, k, temperature, topk)
-    rows, columns = grid_of(key.shape[-2:], (block, block))
-    if (
-        query.dtype != key.dtype
-        or query.dtype == torch.float64
-        or k == rows * columns
-        or k * block**2 > 256
-        or rows * columns > 8192
-        or query.shape[1] > 1024
-    ):
+    sides = block, block
+    rows, columns = grid_of(key.shape[-2:], sides)
+    blocks = rows * columns
+    too_large = k * block**2 > 256 or blocks > 8192 or query.shape[1] > 1024
+    if query.dtype != key.dtype or query.dtype == torch.float64 or k == blocks or too_large:
         return bilevel_match(query, key, block, k, eps, temperature, topk)
     with torch.autocast(query.device.type, enabled=False):
-        weights, max_similarity, _, index = _KernelFunction.apply(query, key, block, k, eps, temperature,
-                                                                  topk)
-    return Match(weights, index, query.shape[-2:], key.shape[-2:], (block, block),
-                 from_blocks(max_similarity[..., None], query.shape[-2:], (block, block)))
+        weights, best, _, index = _KernelFunction.apply(query, key, block, k, eps, temperature, topk)
+    max_similarity = from_blocks(best[..., None], query.shape[-2:], sides)
+    return Match(weights, index, query.shape[-2:], key.shape[-2:], sides, max_similarity)

@@ -6,8 +6,8 @@
 __all__ = ['Match', 'check_pair', 'dense_match']
 
 # %% ../../nbs/1_matching/13_match.ipynb #36b782d4
+from collections.abc import Callable
 import torch
-from fastcore.basics import patch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from ..core.devices import chunk_numel
@@ -16,20 +16,16 @@ from rabit.core.tensors import (
 )
 
 # %% ../../nbs/1_matching/13_match.ipynb #1bdff747
-class Match:
-    "Weights of query tokens on exemplar tokens: g groups of p queries share a list of q candidates"
+class _StoredWeights:
+    "What a match stores, and the inner steps that all its methods are made of"
     def __init__(self,
-        weights:Tensor,     # (b, g, p, q), rows sum to at most 1
-        index:Tensor|None,  # (b, g, q) exemplar token of each candidate in reading order; None: all of them
-        query_size:tuple,   # (h, w) of the query grid
-        key_size:tuple,     # (h, w) of the exemplar grid
-        # (sh, sw) queries of a group: the whole grid (dense), a block (bi-level), (1, 1) (per token)
-        block:tuple,
-        # (b, 1, h, w) best similarity of each query token, before any softmax
-        max_similarity:Tensor|None=None,
-        # matches on coarser grids that led to this one, coarsest first (systems that search from coarse to
-        # fine)
-        coarser:tuple=(),
+        weights:Tensor,      # (b, g, p, q), rows sum to at most 1
+        index:Tensor|None,   # (b, g, q) exemplar token of each candidate in reading order; None: all of them
+        query_size:tuple,    # (h, w) of the query grid
+        key_size:tuple,      # (h, w) of the exemplar grid
+        block:tuple,         # (sh, sw) queries of a group: the whole grid, a block, or (1, 1), see the table
+        max_similarity:Tensor|None=None,  # (b, 1, h, w) of each query token, before any softmax
+        coarser:tuple=(),    # matches on coarser grids that led to this one, coarsest first
     ):
         check(index is not None or weights.ndim == 4 and weights.shape[-1] == key_size[0] * key_size[1],
               f"weights {tuple(weights.shape)} without an index must have one column for each of the "
@@ -42,39 +38,90 @@ class Match:
         self.block = tuple(block)
         self.coarser = tuple(coarser)
 
+    def _per_query(self, f:Callable)->Tensor:  # f: (…, q) → (…); a number for each query: (b, g, p)
+        return f(self.weights)
+
+    def _weighted_sum(self, tokens:Tensor)->Tensor:  # (b, m, d) → (b, g, p, d)
+        return _weighted_sum(self.weights.to(tokens.dtype), tokens, self.index)
+
+    def _transposed_sum(self, w:Tensor|None=None)->Tensor:  # (b, d, h, w), None: ones → (b, g, q, d)
+        if w is None: return self.weights.sum(2)[..., None]
+        return self.weights.to(w.dtype).mT @ to_blocks(w, self.block)
+
 # %% ../../nbs/1_matching/13_match.ipynb #9ac4cddd
 def _zero_padding(weights, size, block):
     "The weights with the rows of padded queries set to 0"
     (h, w), (rows, cols) = size, grid_of(size, block)
     check(weights.ndim == 4 and weights.shape[1:3] == (rows * cols, block[0] * block[1]),
           f"weights {tuple(weights.shape)} do not fit a query grid of {h}×{w} in blocks of "
-          f"{block[0]}×{block[1]}: " f"(b, {rows * cols}, {block[0] * block[1]}, q) is needed")
+          f"{block[0]}×{block[1]}: (b, {rows * cols}, {block[0] * block[1]}, q) is needed")
     if (rows * block[0], cols * block[1]) == (h, w): return weights
     return weights * to_blocks(weights.new_ones(1, 1, h, w), block)
 
-# %% ../../nbs/1_matching/13_match.ipynb #173c830c
-@patch
-def _candidates(self:Match, tokens):                                           # (b, m, d) → (b, g, q, d)
-    if self.index is None: return tokens[:, None]
-    b, g, q = self.index.shape
-    return tokens.gather(1, self.index.reshape(b, g * q, 1).expand(-1, -1, tokens.shape[-1])).view(
-        b, g, q, -1
-    )
+# %% ../../nbs/1_matching/13_match.ipynb #6c9bff53
+class Match(_StoredWeights):
+    "Weights of query tokens on exemplar tokens: g groups of p queries share a list of q candidates"
+    def dense(self)->Tensor:  # (b, n, m)
+        "All weights as one matrix (small sizes only: tests and images)"
+        return _dense(self)
 
-# %% ../../nbs/1_matching/13_match.ipynb #5c632787
-@patch
-def _per_query(self:Match, f):  # function of some rows of weights (…, q) → (…)
-    "A number for each query token: (b, g, p)"
-    return f(self.weights)
+    def warp(self,
+        v:Tensor,  # (b, c, H, W) on the exemplar: the key grid, or a finer one whose sides are multiples
+    )->Tensor:     # (b, c, h·r, w·r') on the query
+        "Bring exemplar values to the query; a finer map moves as r×r' patches"
+        return _warp(self, v)
+
+    def inverse_warp(self,
+        w:Tensor,  # (b, c, H, W) on the query grid, or a finer one whose sides are multiples of it
+    )->Tensor:     # (b, c, hk·r, wk·r') on the exemplar; 0 where nothing arrives
+        "Send query values back along the same weights, averaged by what arrives (the cycle)"
+        return _inverse_warp(self, w)
+
+    def argmax(self,
+        size:tuple|None=None,  # (H, W) of the exemplar image, a multiple of the key grid (default: that grid)
+    )->Tensor:                 # (b, 2, h·r, w·r'): x, y in exemplar pixels
+        "Where each query pixel's best match lies"
+        return _argmax(self, size or self.key_size)
+
+    def hard(self)->"Match":
+        "The same match with all of a token's weight on its best candidate"
+        return _hard(self)
+
+    def row_sum(self)->Tensor:  # (b, 1, h, w)
+        "The sum of each query token's weights"
+        return _on_query_grid(self, lambda weights: weights.sum(-1))
+
+    def column_sum(self)->Tensor:  # (b, 1, hk, wk)
+        "The sum of the weights that arrive at each exemplar token"
+        return _scatter_to_key(self, self._transposed_sum())
+
+    def entropy(self)->Tensor:  # (b, 1, h, w), nats
+        "Entropy of each query token's weights: 0 is a single match, ln q is no idea"
+        return _on_query_grid(self, lambda weights: torch.special.entr(weights.float()).sum(-1))
+
+    def confidence(self)->Tensor:  # (b, 1, h, w) in [0, 1]
+        "How reliable each match is, by its largest similarity, or by its row sum where that is not known"
+        return self.row_sum() if self.max_similarity is None else _confidence(self.max_similarity)
+
+# %% ../../nbs/1_matching/13_match.ipynb #173c830c
+def _candidates(tokens, index):                                                # (b, m, d) → (b, g, q, d)
+    "The tokens that an index (b, g, q) lists; all of them for None"
+    if index is None: return tokens[:, None]
+    b, g, q = index.shape
+    places = index.reshape(b, g * q, 1).expand(-1, -1, tokens.shape[-1])
+    return tokens.gather(1, places).view(b, g, q, -1)
+
+def _dense(match):
+    "All weights as one matrix (b, n, m)"
+    b, m = match.weights.shape[0], match.key_size[0] * match.key_size[1]
+    eye = torch.eye(m, dtype=match.weights.dtype, device=match.weights.device).expand(b, m, m)
+    rows = match.weights @ _candidates(eye, match.index)
+    return from_blocks(rows, match.query_size, match.block).flatten(2).transpose(1, 2)
 
 # %% ../../nbs/1_matching/13_match.ipynb #968131b5
-@patch
-def dense(self:Match)->Tensor:  # (b, n, m)
-    "All weights as one matrix (small sizes only: tests and images)"
-    b, m = self.weights.shape[0], self.key_size[0] * self.key_size[1]
-    eye = torch.eye(m, dtype=self.weights.dtype, device=self.weights.device).expand(b, m, m)
-    rows = self.weights @ self._candidates(eye)
-    return from_blocks(rows, self.query_size, self.block).flatten(2).transpose(1, 2)
+def _on_query_grid(match, f):
+    "A number for each query token, by `f` of its weights (…, q): (b, 1, h, w)"
+    return from_blocks(match._per_query(f)[..., None], match.query_size, match.block)
 
 # %% ../../nbs/1_matching/13_match.ipynb #529771f1
 def check_pair(
@@ -82,21 +129,22 @@ def check_pair(
     key:Tensor,    # (b, c, hk, wk)
 ):
     "Refuse feature maps that cannot be compared"
-    check(query.ndim == 4 and key.ndim == 4 and query.shape[:2] == key.shape[:2] and query.numel() > 0
-          and key.numel() > 0, f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: "
+    check(query.ndim == 4 and key.ndim == 4 and query.shape[:2] == key.shape[:2]
+          and query.numel() > 0 and key.numel() > 0,
+          f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: "
           "(b, c, h, w) with the same b and c are needed")
-    check_finite(check_map(query, "query"), "query"); check_finite(check_map(key, "key"), "key")
+    check_finite(check_map(query, "query"), "query")
+    check_finite(check_map(key, "key"), "key")
 
 # %% ../../nbs/1_matching/13_match.ipynb #b104bb1a
 def dense_match(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
     temperature:float=0.01,  # τ of the softmax over cosines, > 0
-)->Match:
-    """Every query token attends to every exemplar token (CoCosNet, section 3.1): n·m scores, in float32 at
-    least"""
+)->Match:          # n·m weights, in float32 at least
+    "Every query token attends to every exemplar token (CoCosNet, section 3.1)"
     check_pair(query, key)
-    check(temperature > 0, f"temperature = {temperature} is none: it must be above 0 (0.01 is usual)")
+    check(temperature > 0, f"temperature must be > 0 (0.01 is usual), got {temperature}")
     with torch.autocast(query.device.type, enabled=False):
         q, k = (center_normalize(x if x.dtype == torch.float64 else x.float()).flatten(2)
                 for x in (query, key))
@@ -106,20 +154,20 @@ def dense_match(
     return Match(weights, None, query.shape[-2:], key.shape[-2:], query.shape[-2:], max_similarity)
 
 # %% ../../nbs/1_matching/13_match.ipynb #9aab6a95
-def _tokens_ratio(size, grid, what):
+def _pixels_per_token(size, grid, what):
     "How many rows and columns of a finer map lie on one token"
     r = size[0] // grid[0], size[1] // grid[1]
-    check(min(r) >= 1 and (r[0] * grid[0], r[1] * grid[1]) == tuple(size), f"a map of {tuple(size)} does not "
-          f"lie on the {what} grid of {tuple(grid)}: its sides must be whole multiples")
+    check(min(r) >= 1 and (r[0] * grid[0], r[1] * grid[1]) == tuple(size),
+          f"a map of {tuple(size)} does not lie on the {what} grid of {tuple(grid)}: "
+          "its sides must be whole multiples")
     return r
 
 # %% ../../nbs/1_matching/13_match.ipynb #5e4bf61e
-# (b, c, h·r, w·r') → (b, r·r'·c, h, w)
-def _to_patches(v, r):
-    return to_blocks(v, r).flatten(2).transpose(1, 2).unflatten(2, (v.shape[-2] // r[0], v.shape[-1] // r[1]))
+def _to_patches(v, r):                                                # (b, c, h·r, w·r') → (b, r·r'·c, h, w)
+    h, w = v.shape[-2] // r[0], v.shape[-1] // r[1]
+    return to_blocks(v, r).flatten(2).transpose(1, 2).unflatten(2, (h, w))
 
-# (b, r·r'·c, h, w) → (b, c, h·r, w·r')
-def _from_patches(x, r):
+def _from_patches(x, r):                                              # (b, r·r'·c, h, w) → (b, c, h·r, w·r')
     (b, d, h, w), p = x.shape, r[0] * r[1]
     return from_blocks(x.flatten(2).transpose(1, 2).reshape(b, h * w, p, d // p), (h * r[0], w * r[1]), r)
 
@@ -132,8 +180,7 @@ def _group_chunks(index, d):
 
 # %% ../../nbs/1_matching/13_match.ipynb #8caaa346
 class _GatherMatmul(torch.autograd.Function):
-    """Weights (b, g, p, q) times the candidates that an index (b, g, q) picks from tokens (b, m, d), a few
-    groups at a time"""
+    "Weights (b, g, p, q) times what an index (b, g, q) picks from tokens (b, m, d), a few groups at a time"
     @staticmethod
     def forward(ctx, weights, tokens, index):
         ctx.save_for_backward(weights, tokens, index)
@@ -148,124 +195,73 @@ class _GatherMatmul(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         weights, tokens, index = ctx.saved_tensors
-        q = weights.shape[-1]
-        d = tokens.shape[-1]
-        (by_weights, by_tokens) = ctx.needs_input_grad[:2]
-        grad_weights, grad_tokens = torch.empty_like(weights) if by_weights else None, (
-            torch.zeros_like(tokens) if by_tokens else None
-        )
+        q, d = weights.shape[-1], tokens.shape[-1]
+        grad_weights = torch.empty_like(weights) if ctx.needs_input_grad[0] else None
+        grad_tokens = torch.zeros_like(tokens) if ctx.needs_input_grad[1] else None
         for i, some in _group_chunks(index, d):
             picked = index[i, some].flatten()
-            if by_weights:
-                torch.bmm(grad[i, some], tokens[i].index_select(0, picked).view(-1, q, d).mT,
-                          out=grad_weights[i, some])
-            if by_tokens:
+            if grad_weights is not None:
+                candidates = tokens[i].index_select(0, picked).view(-1, q, d)
+                torch.bmm(grad[i, some], candidates.mT, out=grad_weights[i, some])
+            if grad_tokens is not None:
                 grad_tokens[i].index_add_(0, picked, (weights[i, some].mT @ grad[i, some]).view(-1, d))
         return grad_weights, grad_tokens, None
 
 # %% ../../nbs/1_matching/13_match.ipynb #cce449af
-@patch
-# (b, m, d) → (b, g, p, d)
-def _weighted_sum(self:Match, tokens):
-    "Weighted sums of candidates"
-    weights = self.weights.to(tokens.dtype)
-    if self.index is None or torch.compiler.is_compiling(): return weights @ self._candidates(tokens)
-    return _GatherMatmul.apply(weights, tokens, self.index)
+def _weighted_sum(weights, tokens, index):
+    "Weighted sums of candidates: (b, g, p, q), (b, m, d), (b, g, q) or None → (b, g, p, d)"
+    if index is None or torch.compiler.is_compiling(): return weights @ _candidates(tokens, index)
+    return _GatherMatmul.apply(weights, tokens, index)
 
 # %% ../../nbs/1_matching/13_match.ipynb #a4d75e92
-@patch
-def warp(self:Match,
-    v:Tensor,  # (b, c, H, W) on the exemplar: the key grid, or a finer one whose sides are multiples of it
-)->Tensor:     # (b, c, h·r, w·r') on the query
-    "Bring exemplar values to the query; a finer map moves as r×r' patches"
-    r = _tokens_ratio(check_map(v).shape[-2:], self.key_size, "exemplar's")
-    check(v.shape[0] == self.weights.shape[0], f"a map {tuple(v.shape)} cannot be brought to the queries of "
-          f"weights {tuple(self.weights.shape)}: as many of each are needed")
+def _warp(match, v):
+    "Exemplar values (b, c, hk·r, wk·r') on the query: (b, c, h·r, w·r')"
+    r = _pixels_per_token(check_map(v).shape[-2:], match.key_size, "exemplar's")
+    check(v.shape[0] == match.weights.shape[0], f"a map {tuple(v.shape)} cannot be brought to the queries of "
+          f"weights {tuple(match.weights.shape)}: as many of each are needed")
     tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
-    # (b, g, p, r·r'·c)
-    with torch.autocast(v.device.type, enabled=False): out = self._weighted_sum(tokens)
-    return _from_patches(from_blocks(out, self.query_size, self.block), r)
+    with torch.autocast(v.device.type, enabled=False):
+        out = match._weighted_sum(tokens)                                      # (b, g, p, r·r'·c)
+    return _from_patches(from_blocks(out, match.query_size, match.block), r)
 
 # %% ../../nbs/1_matching/13_match.ipynb #c58f855d
-@patch
-def hard(self:Match):
+def _hard(match):
     "The same match with all of a token's weight on its best candidate"
-    best = self.weights.argmax(-1, keepdim=True)
-    return Match(torch.zeros_like(self.weights).scatter(-1, best, 1.), self.index, self.query_size,
-                 self.key_size, self.block, self.max_similarity)
+    best = match.weights.argmax(-1, keepdim=True)
+    weights = torch.zeros_like(match.weights).scatter(-1, best, 1.)
+    return Match(weights, match.index, match.query_size, match.key_size, match.block, match.max_similarity)
 
 # %% ../../nbs/1_matching/13_match.ipynb #17128ed2
-@patch
-def argmax(self:Match,
-    size:tuple|None=None,  # (H, W) of the exemplar image, a multiple of the key grid (default: the key grid)
-)->Tensor:                 # (b, 2, h·r, w·r'): x, y in exemplar pixels
-    "Where each query pixel's best match lies"
-    # (b, g, p)
-    r, best = _tokens_ratio(size or self.key_size, self.key_size,
-                            "exemplar's"), self._per_query(lambda w: w.argmax(-1))
-    token = best if self.index is None else self.index.gather(2, best)
-    # (b, 1, h, w)
-    token = from_blocks(token[..., None], self.query_size, self.block)
-    # (b, 2, h, w) x, y
-    corner = torch.cat([token % self.key_size[1] * r[1], token // self.key_size[1] * r[0]], 1)
-    inside = pixel_grid(r, token.device).repeat(1, 1, *self.query_size)
+def _argmax(match, size):
+    "x, y in exemplar pixels of each query pixel's best match: (b, 2, h·r, w·r')"
+    r = _pixels_per_token(size, match.key_size, "exemplar's")
+    best = match._per_query(lambda weights: weights.argmax(-1))                                # (b, g, p)
+    token = best if match.index is None else match.index.gather(2, best)
+    token = from_blocks(token[..., None], match.query_size, match.block)                       # (b, 1, h, w)
+    corner = torch.cat([token % match.key_size[1] * r[1], token // match.key_size[1] * r[0]], 1)  # x, y
+    inside = pixel_grid(r, token.device).repeat(1, 1, *match.query_size)
     return corner.repeat_interleave(r[0], 2).repeat_interleave(r[1], 3) + inside
 
-# %% ../../nbs/1_matching/13_match.ipynb #63f842ee
-@patch
-def row_sum(self:Match)->Tensor:  # (b, 1, h, w)
-    "The sum of each query token's weights"
-    return from_blocks(self._per_query(lambda w: w.sum(-1))[..., None], self.query_size, self.block)
-
 # %% ../../nbs/1_matching/13_match.ipynb #d8f07b87
-@patch
-def confidence(self:Match)->Tensor:  # (b, 1, h, w) in [0, 1]
-    """How far each match can be trusted: the peak against the image's mean peak, or the mass where a method
-    keeps no peak"""
-    if self.max_similarity is None: return self.row_sum()
-    return torch.sigmoid(self.max_similarity - self.max_similarity.mean((2, 3), keepdim=True))
-
-# %% ../../nbs/1_matching/13_match.ipynb #ac122bfb
-@patch
-def entropy(self:Match)->Tensor:  # (b, 1, h, w), nats
-    "Entropy of each query token's weights: 0 is a single match, ln q is no idea"
-    return from_blocks(self._per_query(lambda w: torch.special.entr(w.float()).sum(-1))[..., None],
-                       self.query_size, self.block)
+def _confidence(max_similarity):                                               # (b, 1, h, w) → the same
+    "The largest similarity of each query token against the mean over its image"
+    return torch.sigmoid(max_similarity - max_similarity.mean((2, 3), keepdim=True))
 
 # %% ../../nbs/1_matching/13_match.ipynb #71aae3d6
-@patch
-# (b, g, q, d) → (b, d, *key_size), summed
-def _scatter_to_key(self:Match, x):
+def _scatter_to_key(match, x):                                                 # (b, g, q, d) → (b, d, hk, wk)
+    "Add up what the groups send to each exemplar token"
     b, g, q, d = x.shape
-    if self.index is None: out = x.sum(1)
+    if match.index is None: out = x.sum(1)
     else:
-        m = self.key_size[0] * self.key_size[1]
-        out = x.new_zeros(b, m, d).scatter_add(1, self.index.reshape(b, g * q, 1).expand(-1, -1, d),
-                                               x.reshape(b, g * q, d))
-    return out.transpose(1, 2).reshape(b, d, *self.key_size)
-
-# %% ../../nbs/1_matching/13_match.ipynb #bc2f7c4c
-@patch
-# map (b, d, h, w) on the query grid; None: a constant one → (b, g, q, d)
-def _transposed_sum(self:Match, u=None):
-    "What each candidate gets from its group"
-    if u is None: return self.weights.sum(2)[..., None]
-    return self.weights.to(u.dtype).mT @ to_blocks(u, self.block)
-
-# %% ../../nbs/1_matching/13_match.ipynb #450ae83f
-@patch
-def column_sum(self:Match)->Tensor:  # (b, 1, hk, wk)
-    "How much mass arrives at each exemplar token"
-    return self._scatter_to_key(self._transposed_sum())
+        zeros = x.new_zeros(b, match.key_size[0] * match.key_size[1], d)
+        places = match.index.reshape(b, g * q, 1).expand(-1, -1, d)
+        out = zeros.scatter_add(1, places, x.reshape(b, g * q, d))
+    return out.transpose(1, 2).reshape(b, d, *match.key_size)
 
 # %% ../../nbs/1_matching/13_match.ipynb #7deef98f
-@patch
-def inverse_warp(self:Match,
-    v:Tensor,  # (b, c, H, W) on the query grid, or a finer one whose sides are multiples of it
-)->Tensor:     # (b, c, hk·r, wk·r') on the exemplar; 0 where nothing arrives
-    "Send query values back along the same weights, averaged by what arrives (the cycle)"
-    r = _tokens_ratio(check_map(v).shape[-2:], self.query_size, "query's")
-    with torch.autocast(v.device.type, enabled=False):
-        # (b, r·r'·c, hk, wk)
-        arrived = self._scatter_to_key(self._transposed_sum(_to_patches(v, r)))
-    return _from_patches(arrived / self.column_sum().to(v.dtype).clamp_min(1e-6), r)
+def _inverse_warp(match, w):
+    "Query values (b, c, h·r, w·r') on the exemplar, averaged by what arrives: (b, c, hk·r, wk·r')"
+    r = _pixels_per_token(check_map(w).shape[-2:], match.query_size, "query's")
+    with torch.autocast(w.device.type, enabled=False):
+        arrived = _scatter_to_key(match, match._transposed_sum(_to_patches(w, r)))      # (b, r·r'·c, hk, wk)
+    return _from_patches(arrived / match.column_sum().to(w.dtype).clamp_min(1e-6), r)

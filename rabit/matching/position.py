@@ -27,45 +27,35 @@ def _axis_position(
     axis:int,       # 2: x, 1: y
     frame:str,      # "centroid" or "box"
 )->Tensor:          # (b, h, w), float in [-1, 1]
-    """Coordinates along one axis in the frames of all regions: (n·x - S) / max(n·high - S, S - n·low), whole
-    numbers until the division"""
+    "Coordinates along one axis in the frames of all regions: whole numbers until the division"
     size, shape = labels.shape[axis], list(labels.shape)
     shape[3 - axis] = IGNORE_INDEX + 1
     one = torch.ones(1, 1, 1, dtype=torch.int32, device=labels.device).expand_as(labels)
-    # pixels of each region in each column (row)
-    seen = one.new_zeros(shape).scatter_add_(3 - axis, labels, one)
+    seen = one.new_zeros(shape).scatter_add_(3 - axis, labels, one)     # pixels of a region in a column (row)
     at = torch.arange(size, dtype=torch.int32, device=labels.device).view(-1, *[1] * (2 - axis))
     there = seen > 0
     low, high = torch.where(there, at, size).amin(axis, True), torch.where(there, at, -1).amax(axis, True)
-    if frame == "centroid": count, total = seen.sum(axis, True), (seen * at).sum(axis, True)
-    else: count, total = 2, low + high
+    count:Tensor|int = seen.sum(axis, True) if frame == "centroid" else 2
+    total = (seen * at).sum(axis, True) if frame == "centroid" else low + high
     extent = torch.maximum(count * high - total, total - count * low).clamp_min(1)
-    # Apple's GPUs know no 64-bit floats, and round before they divide
-    exact = at if at.device.type == "mps" else at.double()
+    exact = at if at.device.type == "mps" else at.double()                # Apple's GPUs have no 64-bit floats
     return ((count * exact - total) / extent).to(torch.get_default_dtype()).gather(3 - axis, labels)
 
 # %% ../../nbs/1_matching/16_position.ipynb #b8105217
 def _are_label_maps(labels):
-    "Is this a batch of label maps with ids 0 … 255?"
-    if not (
-        isinstance(labels, Tensor)
-        and labels.ndim == 3
-        and labels.dtype in LABEL_DTYPES
-        and labels.numel() > 0
-    ):
-        return False
+    "Whether this is a batch of label maps with ids 0 … 255"
+    if not isinstance(labels, Tensor) or labels.ndim != 3 or labels.numel() == 0: return False
+    if labels.dtype not in LABEL_DTYPES: return False
     low, high = torch.stack(labels.aminmax()).tolist()
     return 0 <= low and high <= IGNORE_INDEX
 
 def semantic_position(
-    labels:Tensor,      # (b, h, w), integer ids 0 … 255; 255 (unknown) is a region like any other
-    # "centroid": origin at the region's mean (the paper's); "box": at the centre of its bounding box
-    frame:str="centroid",
-)->Tensor:              # (b, 2, h, w), float: x then y in [-1, 1]; 0 along an axis on which the region is one pixel wide
+    labels:Tensor,         # (b, h, w), integer ids 0 … 255; 255 (unknown) is a region like any other
+    frame:str="centroid",  # origin: "centroid", the mean (the paper's); "box", the bounding box's center
+)->Tensor:                 # (b, 2, h, w), float: x then y in [-1, 1]; 0 along an axis of one pixel
     "A frame for every semantic region (RABIT, section 3.2)"
-    check(frame in ("centroid", "box"), f"frame = {frame!r} is not known: 'centroid' and 'box' are")
-    # which says what is wrong
+    check(frame in ("centroid", "box"), f"unknown frame {frame!r}; choose from 'centroid', 'box'")
     if not torch.compiler.is_compiling() and not _are_label_maps(labels):
-        check_labels(labels, IGNORE_INDEX + 1)
+        check_labels(labels, IGNORE_INDEX + 1)                                 # which says what is wrong
     labels = labels.long()
     return torch.stack([_axis_position(labels, axis, frame) for axis in (2, 1)], 1)

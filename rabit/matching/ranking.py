@@ -6,9 +6,10 @@
 __all__ = ['block_means', 'tokens_of_blocks', 'Ranking', 'check_ranking', 'rank_blocks', 'attend_blocks']
 
 # %% ../../nbs/1_matching/15_ranking.ipynb #27e22f91
-import math, torch
-from torch import Tensor
+import math
 from typing import NamedTuple
+import torch
+from torch import Tensor
 from ..core.tensors import center_normalize, check, check_map, from_blocks, grid_of, to_blocks
 from .match import check_pair, Match
 from .topk import soft_topk
@@ -27,16 +28,14 @@ def tokens_of_blocks(
     chosen:Tensor,  # (b, g, k) block numbers
     size:tuple,     # (h, w) of the grid that the blocks cut up
     block:int,      # side of a block
-)->tuple:           # (b, g, k·p) token numbers in reading order, and whether each exists (a last block may stick out)
-    "The tokens inside the chosen blocks"
+)->tuple:           # (b, g, k·p) token numbers in reading order, and whether each exists
+    "The tokens inside the chosen blocks; a last block may extend beyond the grid"
     check(chosen.ndim == 3 and chosen.dtype == torch.int64, f"chosen blocks of shape {tuple(chosen.shape)} "
           f"and type {chosen.dtype} do not fit: int64 (b, g, k) is needed")
     (h, w), cols = size, grid_of(size, (block, block))[1]
     inside = torch.arange(block, device=chosen.device)
-    # (b, g, k, s, 1)
-    y = (chosen // cols * block)[..., None, None] + inside[:, None]
-    # (b, g, k, 1, s)
-    x = (chosen % cols * block)[..., None, None] + inside
+    y = (chosen // cols * block)[..., None, None] + inside[:, None]                          # (b, g, k, B, 1)
+    x = (chosen % cols * block)[..., None, None] + inside                                    # (b, g, k, 1, B)
     real = ((y < h) & (x < w)).flatten(2)
     return (y.clamp_max(h - 1) * w + x.clamp_max(w - 1)).flatten(2), real
 
@@ -51,8 +50,7 @@ class Ranking(NamedTuple):
 def check_ranking(query, key, block, k, temperature, topk):
     "Refuse what cannot be ranked"
     check_pair(query, key)
-    # a larger one would hold nothing but padding
-    most = max(16, *query.shape[-2:], *key.shape[-2:])
+    most = max(16, *query.shape[-2:], *key.shape[-2:])                         # a larger block is all padding
     check(type(block) is int and 1 <= block <= most,
           f"block = {block!r} is no side of a block: a whole number of tokens from 1 to {most} is needed")
     blocks = math.prod(grid_of(key.shape[-2:], (block, block)))
@@ -60,8 +58,8 @@ def check_ranking(query, key, block, k, temperature, topk):
           f"{tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
           f"so k must lie between 1 and {blocks}")
     check(topk in ("soft", "straight", "hard"),
-          f"topk = {topk!r} is not known: 'soft', 'straight' and 'hard' are")
-    check(temperature > 0, f"temperature = {temperature} is no temperature of a softmax: it must be above 0")
+          f"unknown topk {topk!r}; choose from 'soft', 'straight', 'hard'")
+    check(temperature > 0, f"temperature must be > 0, got {temperature}")
 
 # %% ../../nbs/1_matching/15_ranking.ipynb #8397154a
 def rank_blocks(
@@ -70,15 +68,12 @@ def rank_blocks(
     block:int=4,   # side of a block, in tokens
     k:int=3,       # blocks kept
     eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
-    # what the indicators are: "soft"; "straight", 0 and 1 with the soft ones' gradient; "hard", 0 and 1
-    # without any
-    topk:str="soft",
+    topk:str="soft",  # "soft" indicators; "straight": 0 and 1 with the soft gradient; "hard": without
 )->Ranking:
     "Compare block means by cosine and choose k of them, with a gradient (RABIT, section 3.1)"
     check_ranking(query, key, block, k, 1., topk)
-    # (b, c, g), (b, c, gk)
     q, z = (center_normalize(block_means(x, (block, block)).transpose(1, 2)) for x in (query, key))
-    scores = q.transpose(1, 2) @ z
+    scores = q.transpose(1, 2) @ z                                        # (b, c, g), (b, c, gk) → (b, g, gk)
     spread = scores.detach().std(-1, keepdim=True, unbiased=False).clamp_min(1e-4)
     chosen = scores.topk(k, -1).indices
     if topk == "hard": return Ranking(scores, torch.zeros_like(scores).scatter(-1, chosen, 1.), chosen)
@@ -92,15 +87,13 @@ def attend_blocks(
     key:Tensor,       # (b, c, hk, wk)
     ranking:Ranking,  # from `rank_blocks`, with the same `block`
     block:int=4,      # side of a block, in tokens
-    temperature:float=0.05,  # of the softmax over tokens, > 0
+    temperature:float=0.05,  # τ of the softmax over tokens, > 0
 )->Match:             # n·k·p weights
     "Attend inside the chosen blocks, with the soft indicator as a prior (RABIT, section 3.1)"
-    check(temperature > 0, f"temperature = {temperature} is no temperature of a softmax: it must be above 0")
-    sides, (b, g, k) = (block, block), ranking.chosen.shape
-    # (b, g, p, c), (b, gk, p, c)
+    check(temperature > 0, f"temperature must be > 0, got {temperature}")
+    sides, (b, g, _) = (block, block), ranking.chosen.shape
     q, z = to_blocks(center_normalize(query), sides), to_blocks(center_normalize(key), sides)
-    # where each image's blocks begin
-    first = torch.arange(b, device=z.device)[:, None, None] * z.shape[1]
+    first = torch.arange(b, device=z.device)[:, None, None] * z.shape[1]     # where each image's blocks begin
     kept = z.flatten(0, 1).index_select(0, (ranking.chosen + first).flatten()).view(b, g, -1, z.shape[-1])
     index, real = tokens_of_blocks(ranking.chosen, key.shape[-2:], block)
     scores = (q @ kept.transpose(2, 3)).masked_fill(~real[:, :, None], -math.inf)             # (b, g, p, k·p)

@@ -1,0 +1,50 @@
+# Generated from nbs/0_core/00a_devices.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import numpy as np
+import random
+import torch
+from rabit.core.devices import all_reduce_mean
+from rabit.core.devices import chunk_numel
+from rabit.core.devices import pick_device
+from rabit.core.devices import rank_and_world_size
+from rabit.core.devices import rng_state
+from rabit.core.devices import seed_all
+from rabit.core.devices import set_rng_state
+from rabit.core.tensors import RabitError
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    def draw(seed): seed_all(seed); return torch.rand(()).item(), np.random.rand(), random.random()
+    assert draw(3) == draw(3) != draw(4)
+    assert draw(-1) == draw(-1)
+
+
+def test_generators_go_on_where_they_were():
+    def draw():
+        return [random.random(), random.gauss(0, 1), float(np.random.rand()), float(np.random.randn()),
+                float(torch.rand(()))]
+    seed_all(3); draw()
+    state = rng_state()
+    wanted = draw(), draw()
+    seed_all(4)
+    set_rng_state(state)
+    assert (draw(), draw()) == wanted
+
+
+def test_one_process_alone_is_the_first_of_one():
+    assert rank_and_world_size() == (0, 1)
+    x = torch.tensor([1., 2.], requires_grad=True)
+    assert torch.equal(all_reduce_mean(x), torch.tensor([1., 2.])) and not all_reduce_mean(x).requires_grad
+
+
+def test_devices_that_cannot_be_used_are_refused():
+    def refusal(name):
+        try: pick_device(name)
+        except RabitError as e: return str(e)
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert "'abacus'" in refusal("abacus") and "'cpu' always can" in refusal("abacus")
+    assert "'cuda:99'" in refusal("cuda:99")
+
+
+def test_a_chunk_of_work_is_larger_on_a_gpu():
+    assert 2**16 < chunk_numel(torch.device("cpu")) < chunk_numel(torch.device("meta"))

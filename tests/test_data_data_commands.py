@@ -1,0 +1,55 @@
+# Generated from nbs/4_data/49_data_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import io
+import json
+from PIL import Image
+from contextlib import redirect_stderr
+from contextlib import redirect_stdout
+from pathlib import Path
+from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
+from rabit.data.data_commands import check_data
+from rabit.data.data_commands import rabit_doctor
+from rabit.data.data_commands import rabit_retrieve
+from rabit.matching.street import street_pairs
+from tempfile import TemporaryDirectory
+
+def make_folder(home):
+    "A data folder of six images with label maps, in three sequences"
+    for name in ("images", "labels"): (home / name).mkdir(parents=True)
+    scenes = street_pairs(range(20, 26), seed=0, size=(48, 64))
+    for i in range(6):
+        name = f"walk{i // 2}_{i % 2}.png"
+        to_pil(scenes["image"][i]).save(home / "images" / name)
+        Image.fromarray(scenes["labels"][i].byte().numpy()).save(home / "labels" / name)
+    return home
+
+def call(f, *argv):
+    "Exit code, standard output and standard error of a command, run in this process"
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try: code = f([str(a) for a in argv]) or 0
+        except SystemExit as stop: code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_data_is_a_world_or_a_folder():
+    check_data("street", 0); check_data(".", split="val")
+    for options, word in ((dict(data="nowhere"), "no such folder"), (dict(data="street", seed=-1), "--seed -1"),
+                          (dict(data=".", exemplars=Path("nowhere.json")), "nowhere.json"),
+                          (dict(data="street", split="val", self_pair_prob=0.), "--split, --self-pair-prob: ")):
+        try: check_data(**options)
+        except RabitError as e: assert word in str(e), e
+        else: raise AssertionError(f"{options} were taken")
+
+
+def test_a_folder_is_looked_at_and_its_exemplars_are_listed():
+    with TemporaryDirectory() as tmp:
+        home = make_folder(Path(tmp) / "mine")
+        code, out, err = call(rabit_doctor, home)
+        assert code == 0 and err == ""
+        assert call(rabit_doctor, home, "--classes", 3)[0] == 1             # it looked, and label ids do not fit
+        code, told, err = call(rabit_retrieve, home, "--classes", 7, "-k", 2, "-o", Path(tmp) / "pairs.json")
+        assert code == 0 and "6 images, 2 exemplars each" in told, (told, err)
+        pairs = json.loads((Path(tmp) / "pairs.json").read_text())
+        assert len(pairs) == 6 and all(name[:5] not in {e[:5] for e in found} for name, found in pairs.items())
+        assert call(rabit_retrieve, home, "--classes", 7, "-o", Path(tmp) / "pairs.docx")[0] == 2
+    print(out)

@@ -1,0 +1,77 @@
+# Generated from nbs/3_networks/31_features.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import tempfile
+import torch
+from pathlib import Path
+from rabit.core.tensors import RabitError
+from rabit.networks.features import VGG19
+from rabit.networks.features import VGG_CHANNELS
+from rabit.networks.features import VGG_CONVS
+from rabit.networks.features import VGG_LAYERS
+from rabit.networks.features import VGG_URL
+from safetensors.torch import save_file
+
+def said(f, *args, **kwargs):
+    "The message of the error that `f` raises"
+    try: f(*args, **kwargs)
+    except RabitError as e: return str(e)
+    return "no error"
+
+
+def test_the_layers_are_named_by_block_and_place():
+    assert VGG_LAYERS[0] == "relu1_1" and VGG_LAYERS[-1] == "relu5_4" and len(VGG_LAYERS) == sum(VGG_CONVS) == 16
+    assert len(VGG_CHANNELS) == len(VGG_CONVS) == 5 and VGG_URL.rsplit("-", 1)[1] == "dcbb9e9d.pth"
+
+
+def test_features_come_in_the_order_asked_for_and_the_network_is_frozen():
+    vgg, x = VGG19(width=4), torch.rand(2, 3, 32, 48, requires_grad=True)
+    sizes = [(2, 4, 32, 48), (2, 8, 16, 24), (2, 16, 8, 12), (2, 32, 4, 6), (2, 32, 2, 3)]
+    assert [tuple(f.shape) for f in vgg(x)] == sizes
+    deep, early = vgg(x, ("relu5_4", "relu1_1"))
+    assert deep.shape[1] == 32 and early.shape[1] == 4 and torch.equal(vgg(x, "relu1_1")[0], early)
+    deep.sum().backward()
+    assert x.grad.abs().sum() > 0 and not any(p.requires_grad for p in vgg.parameters()) and not vgg.training
+    assert "RANDOM" in vgg.note and torch.equal(VGG19(width=4)(x)[4], vgg(x)[4])
+    assert not torch.equal(VGG19(width=4, seed=1)(x)[4], vgg(x)[4])
+
+
+def test_the_two_styles_prepare_red_as_they_should():
+    red = torch.tensor([1., -1., -1.]).view(1, 3, 1, 1)
+    torch.testing.assert_close(VGG19(1).prepare(red).flatten(),
+                               torch.tensor([(1 - .485) / .229, -.456 / .224, -.406 / .225]))
+    torch.testing.assert_close(VGG19(1, style="caffe").prepare(red).flatten(),
+                               torch.tensor([-103.939, -116.779, 255 - 123.68]))
+
+
+def test_weights_are_read_under_either_kind_of_names():
+    vgg = VGG19(width=2, seed=5)
+    x = torch.rand(1, 3, 16, 16)
+    folder = Path(tempfile.mkdtemp())
+    save_file(vgg.state_dict(), folder / "own.safetensors")
+    renamed, place = {}, 0
+    for name in VGG_LAYERS:
+        if name.endswith("_1") and place: place += 1
+        for part in ("weight", "bias"):
+            renamed[f"features.{place}.{part}"] = vgg.state_dict()[f"{name.replace('relu', 'conv')}.{part}"]
+        place += 2
+    torch.save({**renamed, "classifier.0.weight": torch.zeros(3)}, folder / "torchvision.pth")
+    for name in ("own.safetensors", "torchvision.pth"):
+        loaded = VGG19(width=2, weights=folder / name)
+        assert all(torch.equal(a, b) for a, b in zip(loaded(x), vgg(x)))
+        assert name in loaded.note and "RANDOM" not in loaded.note
+
+
+def test_what_cannot_be_measured_or_loaded_is_refused_in_words():
+    folder, small = Path(tempfile.mkdtemp()), VGG19(width=2)
+    save_file(small.state_dict(), folder / "two.safetensors")
+    save_file({"other": torch.zeros(1)}, folder / "other.safetensors")
+    (folder / "torn.pth").write_bytes(b"PK")
+    messages = {"relu6_1": said(small, torch.zeros(1, 3, 32, 32), "relu6_1"),
+                "at least 16": said(small, torch.zeros(1, 3, 8, 64), "relu5_1"),
+                "width=2": said(VGG19, 4, folder / "two.safetensors"),
+                "lack 32 of 32": said(VGG19, 2, folder / "other.safetensors"),
+                "torn.pth": said(VGG19, 2, folder / "torn.pth"), "nowhere.pth": said(VGG19, 2, "nowhere.pth"),
+                "64 wide": said(VGG19, 8, "download"), "'caffe'": said(VGG19, 64, "download", "caffe"),
+                "'rgb'": said(VGG19, 2, style="rgb")}
+    for words, message in messages.items():
+        print("·", message.replace(str(folder), "…"))
+        assert words in message

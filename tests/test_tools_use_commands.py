@@ -1,0 +1,74 @@
+# Generated from nbs/6_tools/66_use_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import io
+import json
+import torch
+from PIL import Image
+from contextlib import redirect_stderr
+from contextlib import redirect_stdout
+from pathlib import Path
+from rabit.core.tensors import to_pil
+from rabit.matching.street import street_pairs
+from rabit.networks.translate import rabit
+from rabit.tools.use_commands import folder_report
+from rabit.tools.use_commands import rabit_edit
+from rabit.tools.use_commands import rabit_translate
+from tempfile import TemporaryDirectory
+
+def call(f, *argv):
+    "Exit code, standard output and standard error of a command, run in this process"
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try: code = f([str(a) for a in argv]) or 0
+        except SystemExit as stop: code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+def make_home(folder):
+    "A model, two label maps, an edited one, and their images"
+    torch.manual_seed(0)
+    rabit(7, (32, 32), width=4, features=8).save_pretrained(folder / "weights")
+    scenes = street_pairs([6, 7], seed=0, size=(32, 32))
+    for name in ("maps", "photos"): (folder / name).mkdir()
+    for i in range(2):
+        Image.fromarray(scenes["labels"][i].byte().numpy()).save(folder / "maps" / f"a{i}.png")
+        to_pil(scenes["image"][i]).save(folder / "photos" / f"a{i}.png")
+    edited = scenes["labels"][0].masked_fill(scenes["labels"][0] == 0, 1)
+    Image.fromarray(edited.byte().numpy()).save(folder / "edited.png")
+    return folder
+
+
+def test_a_folder_s_report_names_only_what_happened():
+    assert folder_report(dict(wrote=2, kept=0, failed=0), Path("out")) == "wrote 2 of 2 images to out"
+    told = folder_report(dict(wrote=0, kept=1, failed=2), Path("out"))
+    assert told == "wrote 0 of 3 images to out; kept 1 that were there (--overwrite paints them again); 2 failed"
+
+
+def test_an_image_is_translated_and_edited():
+    with TemporaryDirectory() as tmp:
+        home = make_home(Path(tmp))
+        model = ("--checkpoint", home / "weights", "--device", "cpu", "-o")
+        inputs = home / "maps/a0.png", home / "photos/a1.png"
+        code, out, err = call(rabit_translate, *inputs, *model, home / "out.png")
+        assert (code, err) == (0, "") and Image.open(home / "out.png").size == (32, 32)
+        args = home / "photos/a0.png", home / "maps/a0.png", home / "edited.png"
+        assert call(rabit_edit, *args, *model, home / "edit.png")[0] == 0
+        code, out, err = call(rabit_translate, *args[:2], *model, home / "photos/a0.png")
+        assert code == 2 and "is an input, too" in err
+
+
+def test_a_folder_is_translated_and_goes_on_where_it_stopped():
+    with TemporaryDirectory() as tmp:
+        home = make_home(Path(tmp))
+        line = (home / "maps", home / "photos", "--checkpoint", home / "weights", "--device", "cpu", "-o",
+                home / "out")
+        code, out, err = call(rabit_translate, *line)
+        assert code == 0 and "wrote 2 of 2 images" in out
+        (home / "maps/a2.png").write_bytes(b"no image")
+        code, out, err = call(rabit_translate, *line)
+        assert code == 1 and "wrote 0 of 3 images" in out and "kept 2" in out and "1 failed" in out
+        assert "a2.png" in err
+        (home / "pairs.json").write_text(json.dumps(dict(a0=["a1"], a1=["a0"])))
+        (home / "maps/a2.png").unlink()
+        code, out, err = call(rabit_translate, *line[:-1], home / "listed", "--exemplars", home / "pairs.json",
+                              "--format", "jpg")
+        assert code == 0 and sorted(p.name for p in (home / "listed").iterdir()) == ["a0.jpg", "a1.jpg"]
+        code, out, err = call(rabit_translate, *line[:-1], home / "maps/out")
+        assert code == 2 and "which is read" in err

@@ -1,0 +1,36 @@
+# Generated from nbs/5_training/53a_compute.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+import io
+import torch
+from contextlib import redirect_stderr
+from rabit.networks.encode import ResBlock
+from rabit.training.compute import amp_dtype
+from rabit.training.compute import checkpoint_activations
+from rabit.training.compute import undo_compile
+from rabit.training.config import PRECISIONS
+from rabit.training.config import make_model
+from rabit.training.config import preset
+
+
+def test_auto_is_float32_on_a_cpu_and_what_is_asked_for_is_taken():
+    cpu = torch.device("cpu")
+    assert amp_dtype("auto", cpu) is None and amp_dtype("fp16", cpu) == torch.float16
+    assert amp_dtype("bf16", cpu) == torch.bfloat16 and amp_dtype("off", cpu) is None
+    print({name: f"{torch.finfo(t).smallest_normal:.0e} … {torch.finfo(t).max:.0e}" for name, t in PRECISIONS.items() if t})
+
+
+def test_checkpointing_keeps_less_and_computes_the_same():
+    torch.manual_seed(0)
+    block, x = ResBlock(8), torch.randn(1, 8, 16, 16, requires_grad=True)
+    def gradient(): return torch.autograd.grad(block(x).square().sum(), x)[0]
+    whole = gradient()
+    checkpoint_activations(block)
+    assert torch.equal(whole, gradient())
+
+
+def test_without_a_compiler_the_networks_run_as_they_are_and_one_line_says_why():
+    model = make_model(preset("tiny", size=(32, 32)))
+    networks = [model.encoder.net, model.injector, model.decoder]
+    for net in networks: net._compiled_call_impl = print
+    with redirect_stderr(io.StringIO()) as said: undo_compile(networks, OSError("no g++\nand more"))
+    assert said.getvalue() == "not compiled (OSError: no g++); everything runs as it is\n"
+    assert all(net._compiled_call_impl is None for net in networks)
