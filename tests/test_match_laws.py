@@ -1,20 +1,23 @@
-"""The laws of `Match`, over every matcher: dense, by blocks (`bilevel_match`), per token (made by hand here), and those of the systems of notebooks 20 to 23, untrained.
+"""The laws of `Match`, over every matcher: dense, by blocks (`bilevel_match`), per token (made by hand here),
+and those of the models of chapter 7, untrained.
 
 A matcher of a later notebook is held to them by one more line in `MATCHERS`."""
 import pytest
 import torch
+
 from rabit.relatives.cocosnet import DenseMatcher
 from rabit.relatives.dynast import DynamicMatcher
 from rabit.relatives.masked_attention import MaskedMatcher
 from rabit.relatives.patchmatch import PatchMatcher
 from rabit.core.devices import seed_all
-from rabit.core.tensors import RabitError, pixel_grid, to_blocks, center_normalize
-from rabit.matching.match import Match, dense_match
+from rabit.core.tensors import RabitError, center_normalize, pixel_grid, to_blocks
 from rabit.matching.bilevel import bilevel_match
+from rabit.matching.match import Match, dense_match
+from rabit.matching.streamed import streamed_match
 
 
 def token_match(query, key, q=5, trust=1.):
-    "Each query token with its own q best candidates; `trust` below 1 takes mass away."
+    "Each query token with its own q best candidates; `trust` below 1 takes weight away"
     scores = center_normalize(query).flatten(2).transpose(1, 2) @ center_normalize(key).flatten(2)
     best = scores.topk(min(q, scores.shape[-1]), -1)
     weights = trust * (best.values / .05).softmax(-1)[:, :, None]
@@ -23,7 +26,7 @@ def token_match(query, key, q=5, trust=1.):
 
 
 def learned(make):
-    "A matcher with weights of its own: the same ones each time, in the features' precision."
+    "A matcher with weights of its own: the same ones each time, in the features' precision"
     def match(query, key):
         seed_all(0)
         return make(query.shape[1]).to(query.dtype)(query, key)
@@ -39,6 +42,7 @@ MATCHERS = {
     "matebit": learned(lambda c: MaskedMatcher(c, blocks=2)),
     "matebit, cut": learned(lambda c: MaskedMatcher(c, blocks=1, mask="cut")),
     "dense": lambda q, k: dense_match(q, k, .05),
+    "dense, streamed": lambda q, k: streamed_match(q, k, .05),
     "dense cold": lambda q, k: dense_match(q, k, .005),
     "blocks of 1, keep 3": lambda q, k: bilevel_match(q, k, 1, 3),
     "blocks of 2, keep 1": lambda q, k: bilevel_match(q, k, 2, 1),
@@ -74,7 +78,7 @@ def test_rows_sum_to_at_most_one(match, query_size, key_size):
 
 @matchers
 @sizes
-def test_warping_a_constant_gives_the_mass(match, query_size, key_size):
+def test_warping_a_constant_gives_the_row_sum(match, query_size, key_size):
     m = match(*features(query_size, key_size))
     torch.testing.assert_close(m.warp(torch.ones(2, 1, *key_size)), m.row_sum())
     torch.testing.assert_close(m.row_sum().flatten(1), m.dense().sum(-1))
@@ -98,12 +102,13 @@ def test_all_answers_agree_with_the_matrix(match, query_size, key_size):
 
 @matchers
 @sizes
-def test_nothing_is_lost_on_the_way_back(match, query_size, key_size):
+def test_nothing_is_lost_by_the_inverse_warp(match, query_size, key_size):
     m = match(*features(query_size, key_size))
     torch.testing.assert_close(m.column_sum().sum((1, 2, 3)), m.row_sum().sum((1, 2, 3)))
-    returned, reach = m.inverse_warp(torch.full((2, 1, *query_size), 3.)), m.column_sum()
-    torch.testing.assert_close(returned[reach > 1e-5], torch.full_like(returned[reach > 1e-5], 3.))
-    assert not returned[reach == 0].any()
+    returned, column_sum = m.inverse_warp(torch.full((2, 1, *query_size), 3.)), m.column_sum()
+    arrived = returned[column_sum > 1e-5]
+    torch.testing.assert_close(arrived, torch.full_like(arrived, 3.))
+    assert not returned[column_sum == 0].any()
 
 
 @matchers
@@ -131,7 +136,7 @@ def test_hard_keeps_the_best(match, query_size, key_size):
 
 @matchers
 @sizes
-def test_confidence_is_a_share(match, query_size, key_size):
+def test_confidence_lies_between_0_and_1(match, query_size, key_size):
     m = match(*features(query_size, key_size))
     assert (m.confidence().shape == (2, 1, *query_size) and 0 <= m.confidence().min()
             and m.confidence().max() <= 1)
@@ -147,26 +152,29 @@ def test_a_copy_is_matched_back_exactly(match, size):
     m = match(key, key)
     assert torch.equal(m.hard().warp(v), v)
     if m.max_similarity is not None: torch.testing.assert_close(m.max_similarity, torch.ones(2, 1, *size))
-    else: assert m.row_sum().min() > .99
-# methods that keep no peak: nothing was cut
+    else: assert m.row_sum().min() > .99                                       # nothing was cut
     assert torch.equal(m.column_sum().min(1).values > 0, torch.ones(2, *size, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("name, every", [("cocosnet", True), ("matebit", True), ("matebit, cut", True), ("dense", True), ("dense cold", True), ("per token", True), ("per token, one", True), ("block of everything", True),
-                                         ("blocks of 1, keep 3", True), ("blocks of 2, keep 1", False), ("blocks of 2, keep 3", False), ("blocks of 4, keep 2", False)])
+SEE_ALL = ["cocosnet", "matebit", "matebit, cut", "dense", "dense, streamed", "dense cold", "per token",
+           "per token, one", "block of everything", "blocks of 1, keep 3"]
+SEE_BLOCKS = ["blocks of 2, keep 1", "blocks of 2, keep 3", "blocks of 4, keep 2"]
+
+
+CASES = [(name, True) for name in SEE_ALL] + [(name, False) for name in SEE_BLOCKS]
+
+
+@pytest.mark.parametrize("name, every", CASES)
 @pytest.mark.parametrize("size", [(8, 8), (4, 12)], ids=str)
 def test_a_permuted_copy_is_matched_back_exactly(name, every, size):
-    """Any permutation where all tokens are seen; for blocks, blocks change places and tokens change places
-    inside them."""
+    "Any permutation where all tokens are seen; else blocks change places, and tokens inside them"
     (key,), (v,) = features(size), features(size, c=3, seed=1)
     g = torch.Generator().manual_seed(2)
     n = size[0] * size[1]
-    s = 4
     order = torch.randperm(n, generator=g)
     if not every:
         s = 4 if "4" in name else 2
-        # (g, p) tokens of blocks
-        token = to_blocks(torch.arange(float(n)).view(1, 1, *size), (s, s))[0, ..., 0].long()
+        token = to_blocks(torch.arange(float(n)).view(1, 1, *size), (s, s))[0, ..., 0].long()        # (g, p)
         moved = token[torch.randperm(len(token), generator=g)]
         moved = moved.gather(1, torch.rand(moved.shape, generator=g).argsort(1))
         order[token.flatten()] = moved.flatten()
@@ -182,7 +190,7 @@ def test_gradients_reach_query_and_exemplar(match, query_size, key_size):
     query, key = (x.requires_grad_() for x in features(query_size, key_size))
     v, u = features(key_size, query_size, c=3, seed=1)
     m = match(query, key)
-    # one candidate has no choice, but a peak
+    # one candidate leaves no choice, but a similarity
     if m.weights.shape[-1] == 1: loss = m.confidence().square().sum()
     else: loss = m.warp(v).square().sum() + m.inverse_warp(u).square().sum() + m.confidence().sum()
     loss.backward()
@@ -193,13 +201,12 @@ def test_gradients_reach_query_and_exemplar(match, query_size, key_size):
 
 @pytest.mark.parametrize("name", ["blocks of 2, keep 3", "blocks of 3, soft"])
 def test_gradients_reach_the_ranking(name):
-    "Blocks that are not chosen push back through the soft indicator's threshold."
+    "Blocks that are not chosen receive gradient through the threshold of the soft indicator"
     query, key = features((6, 6), (6, 6), b=1)
     key.requires_grad_()
     m = MATCHERS[name](query, key)
     m.warp(features((6, 6), b=1, c=3, seed=1)[0]).square().sum().backward()
-    # tokens that the first query block sees
-    first = m.index[0, 0]
+    first = m.index[0, 0]                                             # tokens that the first query block sees
     unseen = torch.ones(36, dtype=torch.bool).scatter(0, m.index.flatten(), False)
     assert len(first.unique()) < 36
     if unseen.any(): assert (key.grad.abs().sum(1).flatten()[unseen] > 0).all()
@@ -224,7 +231,7 @@ def test_double_precision_stays(match):
 def test_what_does_not_fit_is_refused(match):
     query, key = features((4, 4), (6, 6))
     m = match(query, key)
-    for call, size in ((m.warp, (9, 12)), (m.warp, (3, 3)), (m.back, (6, 8)), (m.argmax, (8, 12))):
+    for call, size in ((m.warp, (9, 12)), (m.warp, (3, 3)), (m.inverse_warp, (6, 8)), (m.argmax, (8, 12))):
         with pytest.raises(RabitError, match=str(size[0])):
             call(size if call == m.argmax else torch.zeros(2, 1, *size))
 
@@ -232,16 +239,9 @@ def test_what_does_not_fit_is_refused(match):
 @pytest.mark.parametrize("name", ["dense", "blocks of 2, keep 3"])
 def test_features_that_cannot_be_compared_are_refused(name):
     query, key = features((4, 4), (6, 6))
-    for q, k in (
-        (query, key[:, 1:]),
-        (query[:1], key),
-        (query[0], key),
-        (query / 0, key),
-        (query, key * torch.nan),
-        (query[..., :0], key),
-    ):
-        with pytest.raises(RabitError):
-            MATCHERS[name](q, k)
+    for q, k in ((query, key[:, 1:]), (query[:1], key), (query[0], key), (query / 0, key),
+                 (query, key * torch.nan), (query[..., :0], key)):
+        with pytest.raises(RabitError): MATCHERS[name](q, k)
 
 
 def test_weights_of_another_shape_are_refused():

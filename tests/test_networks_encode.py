@@ -56,7 +56,7 @@ def test_features_have_the_size_that_the_stride_says():
 def test_three_ways_to_encode_the_position():
     houses = one_hot(torch.arange(6)[:, None].expand(6, 8).clamp_max(2)[None], 3)
     frames = {name: encode_position(houses, name) for name in ("semantic", "coord", "none")}
-    assert frames["semantic"].shape == frames["coord"].shape == (1, 8, 6, 8) and frames["none"].shape == (1, 0, 6, 8)
+    assert [tuple(x.shape) for x in frames.values()] == [(1, 8, 6, 8), (1, 8, 6, 8), (1, 0, 6, 8)]
     assert torch.equal(frames["coord"], fourier(coord_conv((6, 8)), 2))
     assert torch.equal(frames["semantic"], fourier(semantic_position(labels_of(houses), "box"), 2))
 
@@ -141,6 +141,7 @@ def test_the_same_seed_gives_the_same_encoder():
     for seed in (0, 0, 1):
         seed_all(seed)
         made.append(Encoder(5, width=4, features=8).state_dict())
-    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0]) and made[0].keys() == made[2].keys()
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert made[0].keys() == made[2].keys()
     assert not torch.equal(made[0]["net.head.2.weight"], made[2]["net.head.2.weight"])
     assert made[0]["balance"].shape == ()

@@ -89,7 +89,8 @@ def test_the_parser_s_loss_counts_known_pixels_only():
     assert segmentation_loss(logits, torch.full_like(ids, IGNORE_INDEX)) == 0
     maps = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(2))
     entropy = -(maps * maps.log() + (1 - maps) * (1 - maps).log()).mean()
-    torch.testing.assert_close(segmentation_loss(maps.logit(), maps), entropy)     # nothing is cheaper than the ground truth
+    # nothing is cheaper than the ground truth
+    torch.testing.assert_close(segmentation_loss(maps.logit(), maps), entropy)
     assert segmentation_loss(maps.logit() + .3, maps) > segmentation_loss(maps.logit(), maps)
 
 

@@ -42,28 +42,27 @@ def test_inputs_that_do_not_belong_together_are_refused():
 
 
 def test_one_pass_returns_maps_of_the_right_sizes():
-    record = street_pairs(range(8), seed=0, size=(64, 64))
-    model = tiny().eval()
-    with torch.no_grad(): found = model(*conditions(record))
-    assert found.image.shape == found.warped.shape == record["image"].shape
-    assert (found.query.shape[-2:] == found.key.shape[-2:] == found.confidence.shape[-2:]
-            == found.match.query_size == (32, 32))
+    batch = street_pairs(range(8), seed=0, size=(64, 64))
+    with torch.no_grad(): found = tiny().eval()(*conditions(batch))
+    assert found.image.shape == found.warped.shape == batch["image"].shape
+    grids = (found.query.shape[-2:], found.key.shape[-2:], found.confidence.shape[-2:], found.match.query_size)
+    assert {tuple(size) for size in grids} == {(32, 32)}
     assert found.image.abs().max() <= 1 and 0 <= found.confidence.min() and found.confidence.max() <= 1
 
 
 def test_the_slots_alone_fail_on_odd_sizes_and_the_translator_does_not():
-    record, odd = street_pairs([6], seed=0, size=(51, 70)), (51, 70)
+    batch, odd = street_pairs([6], seed=0, size=(51, 70)), (51, 70)
     model = tiny().eval()
-    try: model.encoder(*conditions(record))
+    try: model.encoder(*conditions(batch))
     except RuntimeError as error: print("encoder alone:", str(error).splitlines()[0])
     else: raise AssertionError("the slots took a size that is no multiple of 8")
-    with torch.no_grad(): found = model(*conditions(record))
+    with torch.no_grad(): found = model(*conditions(batch))
     assert found.image.shape == (1, 3, *odd) and found.match.query_size == (28, 36)
 
 
 def test_positions_of_odd_sizes_are_cropped_and_clamped():
-    record = street_pairs([6], seed=0, size=(51, 70))
-    with torch.no_grad(): found = tiny().eval()(*conditions(record))
+    batch = street_pairs([6], seed=0, size=(51, 70))
+    with torch.no_grad(): found = tiny().eval()(*conditions(batch))
     position = crop_to(found.match.argmax((56, 72)), (51, 70))                     # x, y on the padded exemplar
     beyond = (position[:, 0] > 69) | (position[:, 1] > 50)
     print(f"{beyond.float().mean():.1%} of the pixels are matched into the exemplar's padding")
@@ -72,9 +71,9 @@ def test_positions_of_odd_sizes_are_cropped_and_clamped():
 
 
 def test_condition_and_exemplar_may_differ_in_size():
-    record, other = street_pairs([0], seed=0, size=(40, 64)), street_pairs([1], seed=0, size=(72, 33))
-    condition, _, _ = conditions(record)
+    batch, other = street_pairs([0], seed=0, size=(40, 64)), street_pairs([1], seed=0, size=(72, 33))
+    condition, _, _ = conditions(batch)
     _, exemplar, exemplar_condition = conditions(other)
     with torch.no_grad(): found = tiny().eval()(condition, exemplar, exemplar_condition)
-    assert (found.image.shape[-2:] == (40, 64) and found.match.query_size == (20, 32) and found.match.key_size
-            == (36, 20))
+    assert found.image.shape[-2:] == (40, 64)
+    assert found.match.query_size == (20, 32) and found.match.key_size == (36, 20)

@@ -1,5 +1,4 @@
-"""Soft top-k against an independent optimal-transport library (POT), and on scores that nobody would put into
-a lesson."""
+"""Soft top-k against an independent optimal-transport library (POT), and on unusual scores."""
 import math
 
 import pytest
@@ -7,15 +6,15 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from rabit.core.tensors import RabitError
-from rabit.matching.topk import center_scores, solve_threshold, hard_topk, sinkhorn_topk, soft_topk, threshold
+from rabit.matching.topk import center_scores, hard_topk, sinkhorn_topk, soft_topk, solve_threshold, threshold
 from rabit.matching.topk_sorted import sorted_topk
 
 
 def problem(scores, k):
     "Masses and costs of the earth mover's problem, as numpy arrays"
     n = len(scores)
-    mu, nu = torch.full((n,), 1 / n, dtype=torch.float64), torch.tensor([(n - k) / n, k / n],
-                                                                        dtype=torch.float64)
+    mu = torch.full((n,), 1 / n, dtype=torch.float64)
+    nu = torch.tensor([(n - k) / n, k / n], dtype=torch.float64)
     return mu.numpy(), nu.numpy(), torch.stack([scores**2, (scores - 1)**2], 1).double().numpy()
 
 
@@ -45,24 +44,22 @@ def test_limit_equals_exact_transport_of_pot(n, k):
 
 def test_gradient_equals_differences_of_pot():
     ot = pytest.importorskip("ot")
-    scores = scores_of(6, 0)
-    k = 2
-    eps = 1.
-    h = 1e-4
-    def chosen(a):
-        return 6 * torch.as_tensor(ot.sinkhorn(*problem(a, k), reg=eps, method="sinkhorn_log",
-                                               numItermax=20000, stopThr=1e-15))[:, 1]
-    numeric = torch.stack([(chosen(scores + e) - chosen(scores - e)) / (2 * h) for e in h
-                           * torch.eye(6).double()], 1)
-    exact = torch.autograd.functional.jacobian(lambda a: soft_topk(a, k, eps), scores)
+    scores, k, eps, h = scores_of(6, 0), 2, 1., 1e-4
+    def chosen(s):
+        plan = ot.sinkhorn(*problem(s, k), reg=eps, method="sinkhorn_log", numItermax=20000, stopThr=1e-15)
+        return 6 * torch.as_tensor(plan)[:, 1]
+    nudges = h * torch.eye(6).double()
+    numeric = torch.stack([(chosen(scores + e) - chosen(scores - e)) / (2 * h) for e in nudges], 1)
+    exact = torch.autograd.functional.jacobian(lambda s: soft_topk(s, k, eps), scores)
     torch.testing.assert_close(exact, numeric, atol=1e-6, rtol=1e-4)
 
 
 numbers = st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([0., 1., -1., 1e-30, -math.inf]))
+strengths = st.sampled_from([1e-45, 1e-12, 1e-3, .3, 1., 50., 1e9])
 
 
 @settings(max_examples=150)
-@given(st.lists(numbers, min_size=1, max_size=24), st.integers(0, 24), st.sampled_from([1e-45, 1e-12, 1e-3, .3, 1., 50., 1e9]))
+@given(st.lists(numbers, min_size=1, max_size=24), st.integers(0, 24), strengths)
 def test_any_row(values, k, eps):
     "Sum, range, order, masks and a finite gradient, for whatever comes"
     k, scores = min(k, len(values)), torch.tensor(values).requires_grad_()
@@ -81,43 +78,40 @@ def test_any_row(values, k, eps):
 def test_threshold_lies_where_the_lesson_says(n, data, eps):
     k = data.draw(st.integers(1, n - 1))
     scores = scores_of(n, data.draw(st.integers(0, 10_000)))
-    centre = scores.topk(k + 1).values[-2:].sum()
-    tau = threshold(scores, k, eps)
-    assert centre - eps * math.log(k) - 1e-9 <= tau <= centre + eps * math.log(n - k) + 1e-9
-    torch.testing.assert_close(torch.sigmoid((2 * scores - tau) / eps), soft_topk(scores, k, eps), atol=1e-6,
-                               rtol=0)
+    center, theta = scores.topk(k + 1).values[-2:].sum(), threshold(scores, k, eps)
+    assert center - eps * math.log(k) - 1e-9 <= theta <= center + eps * math.log(n - k) + 1e-9
+    chosen = torch.sigmoid((2 * scores - theta) / eps)
+    torch.testing.assert_close(chosen, soft_topk(scores, k, eps), atol=1e-6, rtol=0)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(2, 300), st.data(), st.sampled_from([torch.float32, torch.float64]))
-def test_no_row_needs_more_than_six_rounds(n, data, dtype):
-    """The search has stopped by itself after six rounds: 60 give the very same threshold. Rows of a few
-    levels, of any size, with noise of any size"""
+def test_no_row_needs_more_than_six_steps(n, data, dtype):
+    "Rows of a few levels with noise: the search stops within six steps, 60 give the very same threshold"
     k, seed = data.draw(st.integers(1, n - 1)), data.draw(st.integers(0, 10_000))
-    levels = torch.tensor(data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=6)),
-                          dtype=torch.float64)
+    drawn = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=6))
+    levels = torch.tensor(drawn, dtype=torch.float64)
     pick = torch.randint(0, len(levels), (8, n), generator=torch.Generator().manual_seed(seed))
-    scores = (levels[pick] + data.draw(st.sampled_from([0., 1e-6, 1e-3, .1, 1., 30.]))
-              * torch.randn(8, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)))
-    z, _ = center_scores(scores.to(dtype), k, data.draw(st.sampled_from([1e-30, 1e-4, 1e-2, .3, 3., 100.,
-                                                                         1e30])))
+    noise = torch.randn(8, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    scores = levels[pick] + data.draw(st.sampled_from([0., 1e-6, 1e-3, .1, 1., 30.])) * noise
+    eps = data.draw(st.sampled_from([1e-30, 1e-4, 1e-2, .3, 3., 100., 1e30]))
+    z, _ = center_scores(scores.to(dtype), k, eps)
     t = solve_threshold(z, k, 6)
     assert torch.equal(t, solve_threshold(z, k, 60))
     assert ((torch.sigmoid(z - t).sum(-1) - k).abs() <= (1e-5 if dtype == torch.float32 else 1e-12) * k).all()
 
 
 def test_search_from_a_few_rows_that_resist():
-    """Random rows, changed again and again where the third step still had most left to do, do not come to
-    need a sixth round"""
+    "Random rows, changed again and again where the third step was worst, do not need a sixth step"
     rng = torch.Generator().manual_seed(0)
     for n, k in [(10, 1), (100, 3), (100, 50), (500, 499)]:
         rows = torch.randn(60, n, dtype=torch.float64, generator=rng)
         for _ in range(25):
             some = rows[torch.randint(0, len(rows), (60,), generator=rng)]
-            noise = torch.randn(60, n, dtype=torch.float64,
-                                generator=rng) * (torch.rand(60, n, generator=rng) < .2)
-            rows = torch.cat([rows, some * (1 + .2 * torch.randn(60, 1, generator=rng)) + noise
-                              * 10 ** (3 * torch.rand(60, 1, generator=rng) - 2)])
+            noise = torch.randn(60, n, dtype=torch.float64, generator=rng)
+            noise = noise * (torch.rand(60, n, generator=rng) < .2)
+            scaled = some * (1 + .2 * torch.randn(60, 1, generator=rng))
+            rows = torch.cat([rows, scaled + noise * 10 ** (3 * torch.rand(60, 1, generator=rng) - 2)])
             z, _ = center_scores(rows, k, 1.)
             t = solve_threshold(z, k, 6)
             assert torch.equal(t, solve_threshold(z, k, 60))
@@ -127,10 +121,8 @@ def test_search_from_a_few_rows_that_resist():
 @pytest.mark.parametrize("eps", [1e-1, 1e-2, 1e-3, 1e-4])
 def test_float32_is_exact_to_1e_5(eps):
     for n, k in [(64, 3), (4096, 3), (1000, 500)]:
-        for scores in (
-            torch.randn(16, n, generator=torch.Generator().manual_seed(n)),
-            torch.rand(16, n, generator=torch.Generator().manual_seed(n)),
-        ):
+        for draw in (torch.randn, torch.rand):
+            scores = draw(16, n, generator=torch.Generator().manual_seed(n))
             x, y = scores.clone().requires_grad_(), scores.double().requires_grad_()
             A, B = soft_topk(x, k, eps), soft_topk(y, k, eps)
             torch.testing.assert_close(A.double(), B, atol=1e-5, rtol=0)
@@ -145,29 +137,27 @@ def test_float32_is_exact_to_1e_5(eps):
 def test_ranks_equal_sinkhorn_of_pot(n, k, eps):
     ot = pytest.importorskip("ot")
     scores, anchors = scores_of(n, n + k), torch.arange(k + 1).double()
-    mu, nu = (
-        torch.full((n,), 1 / n, dtype=torch.float64),
-        torch.tensor([n - k] + [1] * k, dtype=torch.float64) / n,
-    )
+    mu = torch.full((n,), 1 / n, dtype=torch.float64)
+    nu = torch.tensor([n - k] + [1] * k, dtype=torch.float64) / n
     plan = ot.sinkhorn(mu.numpy(), nu.numpy(), ((scores[:, None] - anchors)**2).numpy(), reg=eps,
                        method="sinkhorn_log", numItermax=20000, stopThr=1e-13)
-    torch.testing.assert_close(sorted_topk(scores, k, eps), n * torch.as_tensor(plan)[:, 1:].T.flip(0),
-                               atol=1e-7, rtol=0)
+    ranks = n * torch.as_tensor(plan)[:, 1:].T.flip(0)
+    torch.testing.assert_close(sorted_topk(scores, k, eps), ranks, atol=1e-7, rtol=0)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(numbers, min_size=1, max_size=16), st.integers(0, 16), st.sampled_from([1e-45, 1e-12, 1e-3, .3, 1., 50., 1e9]))
+@given(st.lists(numbers, min_size=1, max_size=16), st.integers(0, 16), strengths)
 def test_ranks_of_any_row(values, k, eps):
     "Sums, range, order, masks and a finite gradient, for whatever comes"
     k, scores = min(k, len(values)), torch.tensor(values).requires_grad_()
     ranks = sorted_topk(scores, k, eps)
     assert ranks.shape == (k, len(values))
     ranks.mul(torch.randn(ranks.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
-    room = (torch.arange(k) < (scores > -math.inf).sum()).float()
-    torch.testing.assert_close(ranks.sum(-1), room, atol=1e-4, rtol=0)
-    assert (ranks >= 0).all() and (ranks.sum(0) <= 1 + 1e-5).all() and (ranks[:, scores == -math.inf]
-                                                                        == 0).all()
-    # better scores are higher up, whatever "high" means
+    held = (torch.arange(k) < (scores > -math.inf).sum()).float()
+    torch.testing.assert_close(ranks.sum(-1), held, atol=1e-4, rtol=0)
+    assert (ranks >= 0).all() and (ranks.sum(0) <= 1 + 1e-5).all()
+    assert (ranks[:, scores == -math.inf] == 0).all()
+    # better scores are higher up, at every rank
     above = ranks.cumsum(0)[:, scores.detach().argsort(descending=True)]
     assert (above.diff(dim=-1) <= 1e-5).all()
     assert scores.grad.isfinite().all() and scores.grad[scores == -math.inf].abs().sum() == 0

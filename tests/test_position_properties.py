@@ -14,7 +14,7 @@ IDS = {1: [0], 2: [0, 255], 3: [7, 8, 254], 7: list(range(7)), 150: list(range(1
 
 @st.composite
 def label_maps(draw, largest=14):
-    "Blocky or scattered maps of few or many ids; single pixels, single rows and unknown pixels among them."
+    "Blocky or scattered maps of few or many ids; single pixels, single rows and unknown pixels among them"
     b = draw(st.integers(1, 3))
     h = draw(st.integers(1, largest))
     w = draw(st.integers(1, largest))
@@ -41,10 +41,10 @@ def slow(labels, frame):
     for b, _, pixels in regions(labels):
         for axis in (0, 1):
             line = [pixel[axis] for pixel in pixels]
-            centre = (Fraction(sum(line), len(line)) if frame == "centroid"
-                      else Fraction(min(line) + max(line), 2))
-            extent = max(abs(v - centre) for v in line)
-            for x, y in pixels: out[b, axis, y, x] = float(((x, y)[axis] - centre) / extent) if extent else 0.
+            box = frame == "box"
+            center = Fraction(min(line) + max(line), 2) if box else Fraction(sum(line), len(line))
+            extent = max(abs(at - center) for at in line)
+            for x, y in pixels: out[b, axis, y, x] = float(((x, y)[axis] - center) / extent) if extent else 0.
     return out
 
 
@@ -94,8 +94,8 @@ def test_mirrors_transposes_and_batches(labels, frame):
     mirrored = semantic_position(labels.flip(2), frame).flip(3)
     assert torch.equal(mirrored[:, 0], -found[:, 0]) and torch.equal(mirrored[:, 1], found[:, 1])
     assert torch.equal(semantic_position(labels.transpose(1, 2), frame), found.flip(1).transpose(2, 3))
-    assert torch.equal(torch.cat([semantic_position(labels[i:i + 1], frame) for i in range(len(labels))]),
-                       found)
+    alone = [semantic_position(labels[i:i + 1], frame) for i in range(len(labels))]
+    assert torch.equal(torch.cat(alone), found)
 
 
 @given(label_maps(), st.sampled_from(FRAMES), st.sampled_from([torch.uint8, torch.int16, torch.int32]))
@@ -112,7 +112,7 @@ def test_one_region_has_the_frame_of_the_image(h, w):
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_large_images_stay_exact(frame):
-    "Sums of columns beyond 2²⁴, where float sums go astray"
+    "Sums of columns beyond 2²⁴, where float sums are wrong"
     labels = torch.zeros(1, 600, 1500, dtype=torch.long)
     labels[:, 300:] = 255
     found = semantic_position(labels, frame).double()
@@ -125,8 +125,8 @@ def test_large_images_stay_exact(frame):
 def test_fourier_products_depend_on_differences_only(labels, bands, frame):
     position = semantic_position(labels, frame)
     f, g = fourier(position, bands), fourier(position.flip(2, 3), bands)
-    wanted = sum(torch.cos(torch.pi / 2 * 2**i * (position - position.flip(2, 3))).sum(1)
-                 for i in range(bands))
+    difference = position - position.flip(2, 3)
+    wanted = sum(torch.cos(torch.pi / 2 * 2**i * difference).sum(1) for i in range(bands))
     assert f.shape[1] == 4 * bands
     torch.testing.assert_close((f * g).sum(1), wanted, rtol=0, atol=1e-4)
     torch.testing.assert_close(f.square().sum(1), torch.full_like(f[:, 0], 2. * bands), rtol=0, atol=1e-4)

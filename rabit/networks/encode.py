@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from ..core.tensors import center_normalize, check, labels_of, one_hot
+from ..inputs.conditions import kind_of
 from ..matching.fourier import fourier
 from ..matching.position import coord_conv, semantic_position
 
@@ -45,7 +46,8 @@ class FeatureNet(nn.Module):
         stride:int=2,  # pixels on a side of one feature: 1, 2, 4 or 8
     ):
         super().__init__()
-        check(stride in (1, 2, 4, 8), f"stride must be 1, 2, 4 or 8 pixels on a side of a feature, got {stride}")
+        check(stride in (1, 2, 4, 8), "stride must be 1, 2, 4 or 8 pixels on a side of a feature, got "
+              f"{stride}")
         w, level = [width, 2 * width, 3 * width, 4 * width], stride.bit_length() - 1
         self.stems = nn.ModuleList(conv(c, w[0]) for c in c_in)
         def halve(a, b): return nn.Sequential(nn.SiLU(), conv(a, b, 2), ResBlock(b))
@@ -109,12 +111,14 @@ class FeatureExtractor(nn.Module):
         self.stride = stride
         inputs = classes if position == "none" else classes + 4 * bands
         self.net = FeatureNet((inputs, inputs + 3), features, width, stride)
-        first, second = self.net.stems
-        # at first the exemplar's stem reads its labels as the condition's does, and nothing of its image
-        with torch.no_grad():
-            second.weight.zero_()[:, :-3] = first.weight
-            second.bias.copy_(first.bias)
+        self.equal_stems()
         self.balance = nn.Parameter(torch.zeros(()))
+    @torch.no_grad()
+    def equal_stems(self):
+        "At first the exemplar's stem reads its labels as the condition's does, and nothing of its image"
+        of_condition, of_exemplar = (dict(stem.named_parameters()) for stem in self.net.stems)
+        of_exemplar["weight"].zero_()[:, :-3] = of_condition["weight"]
+        of_exemplar["bias"].copy_(of_condition["bias"])
     def encode_position(self,
         condition:Tensor,  # (b, classes, h, w)
     )->Tensor:             # (b, 4·bands, h, w), or no channels with position="none"
@@ -154,14 +158,15 @@ class Encoder(FeatureExtractor):
         frame:str="box",  # of the semantic position: "box" or "centroid" (the paper's)
         bands:int=2,      # frequencies of the position
         stride:int=2,     # pixels on a side of one token: 1, 2, 4 or 8
-        condition:str="labels",  # what conditions are: "labels" (one-hot), maps ("edges", "joints"), or an "image"
+        condition:str="labels",  # their kind: "labels" (one-hot), maps ("edges", "joints"), or "image"
     ):
-        check(position != "semantic" or condition == "labels", "position = 'semantic' needs regions of a "
+        kind = kind_of(condition)
+        check(position != "semantic" or kind.is_labels, "position = 'semantic' needs regions of a "
               f"label map, and the condition is {condition!r}: 'coord' and 'none' fit")
         super().__init__(classes, width, features, position, frame, bands, stride)
-        self.kind = condition
+        self.hard_labels = kind.is_labels
         # a photograph is its own condition
-        self.parser = None if condition == "image" else FeatureNet((3,), 4 * classes, max(8, width // 2))
+        self.parser = None if kind.is_image else FeatureNet((3,), 4 * classes, max(8, width // 2))
     def segment(self,
         exemplar:Tensor,  # (b, 3, h, w), sides even
     )->Tensor|None:       # (b, classes, h, w) logits; None where conditions are images
@@ -170,10 +175,10 @@ class Encoder(FeatureExtractor):
     def predicted_condition(self,
         exemplar:Tensor,     # (b, 3, h, w)
         logits:Tensor|None,  # (b, classes, h, w) from `segment`
-    )->Tensor:               # (b, classes, h, w): the likeliest label, or maps from 0 to 1; an image is its own
+    )->Tensor:  # (b, classes, h, w): the likeliest label, or maps from 0 to 1; an image is its own
         "The exemplar's condition as the parser believes it"
         if logits is None: return exemplar
-        if self.kind != "labels": return logits.sigmoid()
+        if not self.hard_labels: return logits.sigmoid()
         return one_hot(logits.argmax(1), self.classes).to(exemplar.dtype)
     def forward(self,
         condition:Tensor,  # (b, classes, h, w)

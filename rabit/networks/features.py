@@ -8,6 +8,7 @@ __all__ = ['VGG_CHANNELS', 'VGG_CONVS', 'VGG_LAYERS', 'VGG_URL', 'VGG_STYLES', '
 # %% ../../nbs/3_networks/31_features.ipynb #549e748f
 import math
 from pathlib import Path
+from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -39,11 +40,12 @@ def _download_vgg(width, style):
     check(style == "torch", "the official weights expect style='torch' (RGB, ImageNet's mean and "
           f"deviation), not style={style!r}")
     try:
-        return torch.hub.load_state_dict_from_url(VGG_URL, map_location="cpu", progress=True, check_hash=True,
-                                                  weights_only=True)
+        return torch.hub.load_state_dict_from_url(VGG_URL, map_location="cpu", progress=True,
+                                                  check_hash=True, weights_only=True)
     except Exception as e:
-        raise RabitError(f"VGG19 weights could not be fetched from {VGG_URL} ({type(e).__name__}: {e}); check "
-                         "the network, or fetch the file elsewhere and give its path as weights=") from None
+        raise RabitError(f"VGG19 weights could not be fetched from {VGG_URL} ({type(e).__name__}: {e}); "
+                         "check the network, or fetch the file elsewhere and give its path as "
+                         "weights=") from None
 
 # %% ../../nbs/3_networks/31_features.ipynb #00ec13b0
 def _read_vgg(path):
@@ -69,7 +71,7 @@ def _match_vgg(
     "Find every tensor of a VGG19 in a file, in the right shape"
     wanted = {f"{ours}.{end}": f"{other}.{end}" for ours, other in _vgg_names().items()
               for end in ("weight", "bias")}
-    found = {ours: state.get(ours, state.get(other)) for ours, other in wanted.items()}
+    found:dict[str, Any] = {ours: state.get(ours, state.get(other)) for ours, other in wanted.items()}
     missing = [f"{wanted[k]} (or {k})" for k, x in found.items() if not isinstance(x, Tensor)]
     def first(texts, n): return f"{', '.join(texts[:n])}{' …' if len(texts) > n else ''}"
     check(not missing, f"the VGG19 weights {origin!r} lack {len(missing)} of {len(wanted)} tensors: "
@@ -138,7 +140,8 @@ class VGG19(nn.Module):
         "The weights of a file"
         state = _download_vgg(self.width, self.style) if weights == "download" else _read_vgg(Path(weights))
         self.load_state_dict(_match_vgg(state, self.state_dict(), str(weights)))
-        return f"VGG19 of width {self.width} with weights from {VGG_URL if weights == 'download' else weights}"
+        origin = VGG_URL if weights == "download" else weights
+        return f"VGG19 of width {self.width} with weights from {origin}"
     def prepare(self,
         x:Tensor,  # (b, 3, h, w), RGB in [-1, 1]
     )->Tensor:     # the same image as the weights expect it

@@ -163,7 +163,7 @@ def ground_truth_tokens(
     query_size:tuple,     # (h, w) tokens of the condition; H and W are multiples
     key_size:tuple,       # (hk, wk) tokens of the exemplar
     exemplar_size:tuple,  # (H', W') pixels of the exemplar, multiples of `key_size`
-)->tuple[Tensor, Tensor]:  # (b, h·w): index of the true exemplar token, int64 (0 where not valid); valid, bool
+)->tuple[Tensor, Tensor]:  # (b, h·w): true exemplar token, int64 (0 where not valid); valid, bool
     "The true exemplar token of every query token, read at the pixel at the token's centre"
     for size in (query_size, key_size, exemplar_size): check_size(size)
     check(visible.ndim == 3 and visible.dtype == torch.bool and visible.numel() > 0,

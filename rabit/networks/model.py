@@ -22,14 +22,13 @@ from .inject import Injector
 # %% ../../nbs/3_networks/36_model.ipynb #3d4c7661
 class TranslatorOutput(NamedTuple):
     "Everything that one pass of a `Translator` found"
-    image:Tensor     # (b, 3, h, w) in [-1, 1]: the condition's layout, the exemplar's look
+    image:Tensor       # (b, 3, h, w) in [-1, 1]: the condition's layout, the exemplar's look
     warped:Tensor      # (b, 3, h, w): the exemplar brought to the condition by the match alone
     confidence:Tensor  # (b, 1, h', w') in [0, 1], on the match's grid
     match:Match        # where everything came from, on the padded grid
     query:Tensor       # (b, d, h', w') features of the condition
     key:Tensor         # (b, d, H', W') features of the exemplar
-    # (b, classes, H, W) logits of the encoder's parser, where it has one; on the padded exemplar
-    segmentation_logits:Tensor|None
+    segmentation_logits:Tensor|None  # (b, classes, H, W) of the parser (None: it has none), padded
 
 # %% ../../nbs/3_networks/36_model.ipynb #6bf12d53
 class BilevelMatcher(nn.Module):
@@ -79,7 +78,8 @@ def checked_config(
 )->dict:          # the same, as JSON would return it
     "Refuse a configuration that no network can be built from"
     c = config | dict(size=list(config["size"]), names=list(config["names"]) if config["names"] else None)
-    classes, width, features, size, kind = (c[k] for k in ("classes", "width", "features", "size", "condition"))
+    classes, width, features = (c[k] for k in ("classes", "width", "features"))
+    size, kind = c["size"], c["condition"]
     check_size(size)
     check(1 <= classes <= 255 and width >= 4 and features >= 1, f"classes = {classes}, width = {width}, "
           f"features = {features}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
@@ -88,7 +88,8 @@ def checked_config(
     check(c.get("label_mapping") in (None, *LABEL_MAPPINGS), f"unknown label_mapping "
           f"{c.get('label_mapping')!r}; choose from {', '.join(LABEL_MAPPINGS)}, or None")
     channels = kind_of(kind).channels or classes
-    check(classes == channels, f"classes = {classes} does not fit: a condition of {kind} has {channels} channels")
+    check(classes == channels, f"classes = {classes} does not fit: a condition of {kind} has {channels} "
+          "channels")
     return c
 
 # %% ../../nbs/3_networks/36_model.ipynb #0f97c555
@@ -136,7 +137,7 @@ class TranslatorNet(nn.Module):
         exemplar:Tensor,    # (b, 3, H, W)
         features:Features,  # of both, from the encoder
         match:Match,        # from the matcher
-    )->tuple[Tensor, Tensor, Tensor]:  # image (b, 3, h, w), warped exemplar (b, 3, h, w), confidence (b, 1, h', w')
+    )->tuple[Tensor, Tensor, Tensor]:  # image and warped exemplar (b, 3, h, w), confidence (b, 1, h', w')
         "From the match to the image: warp, fuse, decode (a model with another generator replaces this)"
         warped, confidence = match.warp(exemplar), match.confidence()
         return self.decoder(self.injector(condition, warped, confidence)), warped, confidence

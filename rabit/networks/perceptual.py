@@ -31,9 +31,9 @@ def _flat(features)->list[Tensor]:
 VGG_WEIGHTS = (1/32, 1/16, 1/8, 1/4, 1.)  # of relu1_2, relu2_2, relu3_2, relu4_2, relu5_2
 
 def feature_matching(
-    ys:Sequence,  # features of the output, shallow to deep: tensors, or lists of them (a discriminator's scales)
+    ys:Sequence,  # features of the output, shallow to deep: tensors, or lists (a discriminator's scales)
     xs:Sequence,  # the same of the true image; no gradient goes there
-    weights:Sequence[float]|None=None,  # one per tensor, such as `VGG_WEIGHTS`; None: the plain mean over tensors
+    weights:Sequence[float]|None=None,  # one per tensor, such as `VGG_WEIGHTS`; None: the plain mean
     counts:Tensor|None=None,  # (b,), bool: which samples count (None: all)
 )->Tensor:
     "Weighted sum over layers of L1, each a mean over the samples that count, channels and positions"
@@ -83,7 +83,7 @@ def contextual_loss(
     y:Tensor,  # (b, c, h, w), one layer's features of the output
     z:Tensor,  # (b, c, H, W), the same layer of the exemplar, of any size; no gradient goes there
     bandwidth:float=0.1,  # h > 0
-    limit:int|None=4096,  # most positions used of each (every t-th row and column); None: all, n·m numbers per image
+    limit:int|None=4096,  # most positions used of each (every t-th row and column); None: all
 )->Tensor:     # 0 when every feature has an unrivalled partner
     "−log of the mean over output positions of the best CX: mean over batch"
     check(check_map(y, "y").shape[:2] == check_map(z, "z").shape[:2], f"y {tuple(y.shape)} and z "

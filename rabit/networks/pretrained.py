@@ -51,7 +51,8 @@ def read_weights(
     check(not Path(path).exists() or Path(path).is_file(), f"{path} cannot be read: it is no file")
     try: return load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError) as e:
-        raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors file") from None
+        raise RabitError(f"{path} cannot be read ({e}); it is missing, cut short, or no safetensors "
+                         "file") from None
 
 # %% ../../nbs/3_networks/37_pretrained.ipynb #1858f60b
 OLD_BUILDERS = {"rabit.model.rabit": "rabit"} | {  # as models name them that version 0.1 saved
@@ -119,9 +120,11 @@ def check_arguments(
 ):
     "Refuse arguments that a builder does not take, and values of a wrong type"
     known = inspect.signature(builder).parameters
-    check(arguments.keys() <= known.keys(), f"builder {name!r} does not know "
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    check(passes_on or arguments.keys() <= known.keys(), f"builder {name!r} does not know "
           f"{sorted(arguments.keys() - known.keys())}; it takes {sorted(known)}")
-    types = {k: known[k].annotation for k in arguments if known[k].annotation is not inspect.Parameter.empty}
+    types = {k: known[k].annotation for k in arguments
+             if k in known and known[k].annotation is not inspect.Parameter.empty}
     wrong = [f"{k} = {arguments[k]!r} ({getattr(t, '__name__', t)} is needed)" for k, t in types.items()
              if not fits_annotation(arguments[k], t)]
     check(not wrong, f"builder {name!r} cannot use {', '.join(wrong)}")
@@ -207,5 +210,6 @@ class PretrainedNet(TranslatorNet):
         check_weights(shapes, weights, folder / "model.safetensors")
         model = build(config, builder)
         load_strict(model, weights, folder / "model.safetensors")
-        if not isinstance(model, cls): raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
+        if not isinstance(model, cls):
+            raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
         return model.to(device).eval()

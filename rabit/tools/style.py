@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from ..core.tensors import check, check_image, sample_at
+from ..inputs.conditions import kind_of
 from ..matching.errors import random_of_class
 from ..networks.translate import Translator
 from ..training.evaluate import evaluate, image_scores, match_scores
@@ -60,6 +61,6 @@ def transfer(
 )->Image.Image:  # as large as the content
     "The content in the look of the style: one image out of two, no labels"
     kind = translator.config["condition"]
-    check(kind == "image", f"this model takes a condition of {kind}, not a photograph; one trained "
+    check(kind_of(kind).is_image, f"this model takes a condition of {kind}, not a photograph; one trained "
           "with model=dict(condition='image') takes a photograph")
     return translator.translate(content, style, size=size)
