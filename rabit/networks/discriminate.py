@@ -6,6 +6,7 @@
 __all__ = ['SpectralConv', 'PatchDiscriminator', 'Discriminator', 'receptive_field']
 
 # %% ../../nbs/3_networks/34_discriminate.ipynb #c78bf52f
+from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
@@ -22,7 +23,8 @@ class SpectralConv(nn.Module):
         bias:bool=True,  # add a bias? (pointless in front of a normalisation)
     ):
         super().__init__()
-        self.conv = spectral_norm(nn.Conv2d(before, after, 4, stride, padding=2, bias=bias))
+        layer = nn.Conv2d(before, after, 4, stride, padding=2, bias=bias)
+        self.conv = cast(nn.Conv2d, spectral_norm(layer))
     def forward(self,
         x:Tensor,  # (b, before, h, w)
     )->Tensor:     # (b, after, h', w')
