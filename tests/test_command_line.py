@@ -1,18 +1,30 @@
-"""The commands as a user calls them: what is broken, missing or out of range ends in one line that names it, exit code 2, and nothing on the disk has changed.
+"""The commands as a user calls them: what is broken, missing or out of range ends in one line that names it,
+exit code 2, and nothing on the disk has changed.
 
-Most calls run inside this process, since a new one spends seconds on importing PyTorch; what escapes a command as a traceback fails the test all the same. Some are started as a user starts them."""
-import os, re, subprocess, sys
+Most calls run inside this process, since a new one spends seconds on importing PyTorch; what escapes a
+command as a traceback fails the test all the same. Some are started as a user starts them."""
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest, torch
 from PIL import Image
 
-from rabit.training import train_commands as cli
 from rabit.core.tensors import to_pil
-from rabit.networks.translate import Translator, rabit
+from rabit.data.data_commands import rabit_doctor, rabit_retrieve
 from rabit.matching.street import STREET_CLASSES, street_pairs
+from rabit.networks.translate import Translator, rabit
+from rabit.tools import use_commands
+from rabit.tools.use_commands import rabit_edit, rabit_translate
+from rabit.training.train_commands import rabit_demo, rabit_eval, rabit_train
 
 CLASSES, ROOT = len(STREET_CLASSES), Path(__file__).resolve().parent.parent
+cli = SimpleNamespace(rabit_doctor=rabit_doctor, rabit_retrieve=rabit_retrieve, rabit_edit=rabit_edit,
+                      rabit_translate=rabit_translate, rabit_demo=rabit_demo, rabit_eval=rabit_eval,
+                      rabit_train=rabit_train)
 
 
 def save_labels(labels, path): Image.fromarray(labels.byte().numpy()).save(path)
@@ -26,8 +38,7 @@ def save_pair(root, name, record):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder with good and bad files, good and bad weights, good and bad data; made once, never written to
-    again."""
+    "A folder with good and bad files, weights and data; made once, never written to again"
     home = tmp_path_factory.mktemp("user")
     one, other = street_pairs([6], size=(48, 64)), street_pairs([3], size=(40, 40))
     labels = one["labels"][0]
@@ -104,7 +115,7 @@ def refused(capsys, line, *words):
 
 def process(name, *argv, cwd, **options):
     "The command as `pip install` makes it, in a process of its own."
-    code = f"from rabit.training.train_commands import {name}; {name}()"
+    code = f"import sys; from {getattr(cli, name).__module__} import {name}; {name}()"
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, "-c", code, *map(str, argv)], cwd=cwd, env=env,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
@@ -153,7 +164,7 @@ def test_bad_arguments_are_named(home, capsys, line, words): refused(capsys, TRA
     ("cut", ["cut/model.safetensors", "cut short"]),
     ("wide", ["wide/model.safetensors", "of another shape", "more"]),
     ("bare", ["bare", "config.json"]),
-    ("odd", ["odd/config.json", "write_pairs", "no builder"]),
+    ("odd", ["odd/config.json", "write_pairs", "does not get it imported"]),
     ("no-such-name", ["'no-such-name'", "ship"]),
     ("three", ["labels.png", "classes=3"]),
 ])
@@ -168,7 +179,7 @@ def test_bad_weights_are_named(home, capsys, weights, words):
     ("old.txt", ["old.txt", ".png"]),
 ])
 def test_unwritable_images_are_refused_before_any_work(home, capsys, monkeypatch, out, words):
-    monkeypatch.setattr(cli, "load_model", lambda args: pytest.fail("weights were loaded first"))
+    monkeypatch.setattr(use_commands, "load_model", lambda *args, **options: pytest.fail("loaded first"))
     refused(capsys, f"rabit_translate labels.png exemplar.png -o {out}", *words)
     refused(capsys, f"rabit_edit street.png labels.png edited.png -o {out}", *words)
 
@@ -192,7 +203,7 @@ TRAIN = "rabit_train --preset tiny --steps 2 --device cpu --out new "
     ("--data uneven --classes 7", ["walk1_0.png", "32×24", "32×20"]),
     ("--data hollow --classes 7", ["walk1_1.png", "empty"]),
     ("--data mine --classes 7 --split test", ["'test'"]),
-    ("--data mine --classes 7 --self-pair-prob 2", ["self_share=2"]),
+    ("--data mine --classes 7 --self-pair-prob 2", ["self_pair_prob=2"]),
     ("--loss-weight mach=1", ["mach", "match"]),
     ("--loss-weight match", ["'match'", "NAME=NUMBER"]),
     ("--loss-weight match=nan", ["nan", "finite"]),
@@ -250,8 +261,10 @@ def test_the_other_commands_refuse_what_does_not_fit(home, capsys, line, words):
     refused(capsys, line, *words)
 
 
-@pytest.mark.parametrize("data, code, word", [("mine --classes 7", 0, ": fits"), ("mine --classes 3", 1, "out of range"), ("lonely", 1, "walk0_1.png"),
-                                              ("uneven", 1, "walk1_0.png"), ("hollow", 1, "walk1_1.png"), ("nothing", 1, "does not fit")])
+@pytest.mark.parametrize("data, code, word", [
+    ("mine --classes 7", 0, ": fits"), ("mine --classes 3", 1, "out of range"), ("lonely", 1, "walk0_1.png"),
+    ("uneven", 1, "walk1_0.png"), ("hollow", 1, "walk1_1.png"), ("nothing", 1, "does not fit"),
+])
 def test_the_doctor_says_what_does_not_fit(home, capsys, data, code, word):
     with pytest.raises(SystemExit) as stop: cli.rabit_doctor(data.split())
     said = capsys.readouterr()
@@ -311,3 +324,32 @@ def test_a_process_that_succeeds_is_quiet_on_standard_error(made, tmp_path):
                    / "weights", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == "" and "out.png (64×48)" in done.stdout, done.stderr
     assert Image.open(tmp_path / "out.png").mode == "RGB"
+
+
+@pytest.mark.parametrize("line, new", [
+    ("rabit_translate labels.png nowhere.png --weights weights", "--weights is called --checkpoint now"),
+    ("rabit_edit nowhere.png labels.png edited.png -o old.png --weights=weights",
+     "--weights is called --checkpoint now"),
+    ("rabit_eval --weights three --device cpu", "--weights is called --checkpoint now"),
+    ("rabit_train --system dynast --data nowhere", "--system is called --model now"),
+    ("rabit_train --model k=5 --data nowhere", "--model is called --model-arg now"),
+    ("rabit_train --start street-64 --data nowhere", "--start is called --init-from now"),
+    ("rabit_train --shapes 2 --data nowhere", "--shapes is called --aspect-jitter now"),
+    ("rabit_train --self-share 1 --data nowhere", "--self-share is called --self-pair-prob now"),
+    ("rabit_train --weight match=0 --data nowhere", "--weight is called --loss-weight now"),
+    ("rabit_train --checkpoint --data nowhere", "--checkpoint is called --checkpoint-activations now"),
+])
+def test_old_names_of_options_work_for_one_version_more(home, capsys, line, new):
+    name, *argv = line.split()
+    with pytest.raises(SystemExit) as stop: getattr(cli, name)(argv)
+    told, said = capsys.readouterr().err.splitlines()
+    assert told == f"{name}: {new}" and stop.value.code == 2
+    assert "nowhere" in said or "three" in said
+
+
+def test_a_command_is_a_function_too(made, tmp_path, capsys):
+    rabit_translate(made / "labels.png", made / "exemplar.png", out=tmp_path / "out.png",
+                    checkpoint=str(made / "weights"), device="cpu")
+    assert Image.open(tmp_path / "out.png").size == (64, 48) and "wrote" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="nowhere.png"):
+        rabit_translate(Path("nowhere.png"), made / "exemplar.png", out=tmp_path / "out.png")

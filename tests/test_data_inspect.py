@@ -121,5 +121,6 @@ def test_colored_maps_are_read_by_the_palette_that_their_folder_holds():
         (root/"palette.txt").write_text("".join(f"{i} {r} {g} {b}\n" for i, (r, g, b) in enumerate(colors)))
         assert inspect_folder(root, 7)["fits"]
         for kind in ("labels", "edges"):
-            ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False).batch(range(4)) for r in (root, plain))
+            ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False) for r in (root, plain))
+            ours, wanted = ours.batch(range(4)), wanted.batch(range(4))
             assert all(torch.equal(ours[k], wanted[k]) for k in wanted)

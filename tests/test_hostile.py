@@ -1,53 +1,54 @@
 """Hostile input: whatever is given, a call returns finite tensors of the documented shape or raises
 `RabitError`, and a command ends in one line."""
-import json, math, os, random, shutil, signal, subprocess, sys, tarfile, warnings
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest, torch
+import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save
+from test_67a_hostile_input import (
+    NO_IMAGES, ODD_JSON, ODD_LISTS, ODD_VALUES, ODD_WORDS, call, damaged, no_files, odd_images, odd_weights,
+)
 
-from rabit.comparison import bench
-from rabit.training import train_commands as cli
+from rabit.comparison import bench, compare, speed
 from rabit.core import tensors as core
-from rabit.tools import export
-from rabit.tools import video_files as frames
-from rabit.networks import losses
-from rabit.matching import match
-from rabit.networks import pretrained as model
-from rabit.matching import position
-from rabit.matching import bilevel as ranking
-from rabit.comparison import speed
-from rabit.matching import topk
-from rabit.comparison import compare as zoo
+from rabit.core.devices import pick_device, seed_all
 from rabit.core.tensors import RabitError
+from rabit.data import data_commands
 from rabit.data.archives import TarDataset
 from rabit.data.pair_lists import read_pairs, write_pairs
 from rabit.data.pairs import find_pairs
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
+from rabit.matching import bilevel as ranking, match, position, topk
+from rabit.matching.fourier import fourier
+from rabit.matching.ranking import block_means
 from rabit.matching.street import street_pairs
+from rabit.matching.topk_sorted import sorted_topk
+from rabit.networks import losses
+from rabit.networks.perceptual import contextual_loss, feature_matching, perceptual_loss
+from rabit.networks.translate import rabit
+from rabit.tools import export, use_commands, video_files
+from rabit.training import train_commands
 from rabit.training.checkpoint import STATE
 from rabit.training.config import TrainConfig
 from rabit.training.run import train
-from safetensors import safe_open
-from safetensors.torch import save
-from test_cli import (
-    NO_IMAGES,
-    ODD_JSON,
-    ODD_LISTS,
-    ODD_VALUES,
-    ODD_WORDS,
-    call,
-    damaged,
-    no_files,
-    odd_images,
-    odd_weights,
-)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,10 +163,11 @@ def test_images_for_pil(x, y):
 
 
 @few
-@given(st.one_of(st.integers(), st.sampled_from(["cpu", "auto", "meta", "tpu", "", "cuda:99", "cpu:0", "cuda:-1", "cpu:99999999999999999999", "a\0b", None, 1.5])))
+@given(st.one_of(st.integers(), st.sampled_from(["cpu", "auto", "meta", "tpu", "", "cuda:99", "cpu:0",
+                                                 "cuda:-1", "cpu:99999999999999999999", "a\0b", None, 1.5])))
 def test_devices_and_seeds(x):
-    lawful(lambda: core.pick_device(x), [])
-    lawful(lambda: core.seed_all(x), [])
+    lawful(lambda: pick_device(x), [])
+    lawful(lambda: seed_all(x), [])
 
 
 # match and ranking
@@ -190,7 +192,8 @@ def test_dense_match(pair, temperature, size):
 
 
 @few
-@given(pairs(), st.integers(-1, 12), st.integers(-1, 6), st.sampled_from([1., .1, 1e-30, 1e30, 0, math.nan, math.inf]), temperatures,
+@given(pairs(), st.integers(-1, 12), st.integers(-1, 6),
+       st.sampled_from([1., .1, 1e-30, 1e30, 0, math.nan, math.inf]), temperatures,
        st.sampled_from(["soft", "straight", "hard", "other", None]), sides)
 def test_bilevel_match(pair, block, k, eps, temperature, kind, size):
     found = lawful(lambda: ranking.bilevel_match(*pair, block, k, eps, temperature, kind), pair, strict=True)
@@ -206,8 +209,15 @@ def check_match(found, query, key, size):
         lawful(lambda: found.argmax((H, W)), [], (b, 2, h * 2, w) if on else None)
         assert warped is not None or not on
     v = filled((b, 2, h, w * 2))
-    for out, shape in ((found.inverse_warp(v), (b, 2, hk, wk * 2)), (found.column_sum(), (b, 1, hk, wk)), (found.row_sum(), (b, 1, h, w)), (found.confidence(), (b, 1, h, w)),
-                       (found.entropy(), (b, 1, h, w)), (found.dense(), (b, h * w, hk * wk)), (found.hard().weights, found.weights.shape)):
+    for out, shape in (
+        (found.inverse_warp(v), (b, 2, hk, wk * 2)),
+        (found.column_sum(), (b, 1, hk, wk)),
+        (found.row_sum(), (b, 1, h, w)),
+        (found.confidence(), (b, 1, h, w)),
+        (found.entropy(), (b, 1, h, w)),
+        (found.dense(), (b, h * w, hk * wk)),
+        (found.hard().weights, found.weights.shape),
+    ):
         assert out.shape == shape and finite(out)
 
 
@@ -220,7 +230,7 @@ def test_weights_of_a_match(weights, query_size, key_size, block):
 @few
 @given(tensors(), sides, whole)
 def test_means_and_tokens_of_blocks(x, block, side):
-    lawful(lambda: ranking.block_means(x, block), [x])
+    lawful(lambda: block_means(x, block), [x])
     lawful(lambda: ranking.tokens_of_blocks(x, (5, 6), side), [x])
     lawful(lambda: ranking.best_block(block[0], block[1]), [])
 
@@ -228,7 +238,8 @@ def test_means_and_tokens_of_blocks(x, block, side):
 # topk and position
 
 @few
-@given(tensors(2), st.one_of(whole, st.sampled_from([1.5, "2", None, True, 10**30])), st.sampled_from([1., .01, 1e-30, 1e30, 0, -1, math.nan, math.inf]))
+@given(tensors(2), st.one_of(whole, st.sampled_from([1.5, "2", None, True, 10**30])),
+       st.sampled_from([1., .01, 1e-30, 1e30, 0, -1, math.nan, math.inf]))
 def test_topk(scores, k, eps):
     # -inf is a masked score
     real = scores.masked_fill(scores == -math.inf, 0) if scores.is_floating_point() else scores
@@ -237,13 +248,18 @@ def test_topk(scores, k, eps):
     lawful(lambda: topk.sinkhorn_topk(scores, k, max(eps, .01) if eps == eps else eps, 20), [real],
            scores.shape, strict=True)
     lawful(lambda: topk.threshold(scores, k, eps), [real], (*scores.shape[:-1], 1))
-    lawful(lambda: topk.sorted_topk(scores, k, eps), [real], (*scores.shape[:-1], k, scores.shape[-1])
+    lawful(lambda: sorted_topk(scores, k, eps), [real], (*scores.shape[:-1], k, scores.shape[-1])
            if isinstance(k, int) and scores.ndim else None, strict=True)
 
 
 @few
 @given(tensors(), whole)
-def test_fourier(x, bands): lawful(lambda: position.fourier(x, min(bands, 5)), [x], (*x.shape[:1], 2 * bands * x.shape[1], *x.shape[2:]) if bands <= 5 and x.ndim == 4 else None)
+def test_fourier(x, bands):
+    lawful(
+        lambda: fourier(x, min(bands, 5)),
+        [x],
+        (*x.shape[:1], 2 * bands * x.shape[1], *x.shape[2:]) if bands <= 5 and x.ndim == 4 else None,
+    )
 
 
 # losses
@@ -267,20 +283,21 @@ def test_losses_of_two_maps(pair, mask):
     for f in (
         losses.warp_loss,
         losses.feature_consistency,
-        losses.perceptual_loss,
+        perceptual_loss,
         losses.cycle_loss,
-        losses.contextual_loss,
+        contextual_loss,
     ):
         lawful(lambda: f(*pair), pair, ())
     for f in (losses.warp_loss, losses.cycle_loss): lawful(lambda: f(*pair, mask), [*pair, mask], ())
-    for f in (losses.feature_matching, losses.hinge_d): lawful(lambda: f([pair[0]], [pair[1]]), pair, ())
+    for f in (feature_matching, losses.hinge_d): lawful(lambda: f([pair[0]], [pair[1]]), pair, ())
     lawful(lambda: losses.hinge_g([pair[0]]), pair, ())
-    lawful(lambda: losses.contextual_loss(*pair, limit=3), pair, ())
+    lawful(lambda: contextual_loss(*pair, limit=3), pair, ())
 
 
 @few
-@given(same(), st.sampled_from([.1, 0, -1, math.nan, 1e-30, math.inf]), st.sampled_from([None, -1, 0, 1, 5]))
-def test_contextual_loss(pair, bandwidth, limit): lawful(lambda: losses.contextual_loss(*pair, bandwidth, limit), pair, ())
+@given(same(), st.sampled_from([0.1, 0, -1, math.nan, 1e-30, math.inf]), st.sampled_from([None, -1, 0, 1, 5]))
+def test_contextual_loss(pair, bandwidth, limit):
+    lawful(lambda: contextual_loss(*pair, bandwidth, limit), pair, ())
 
 
 @few
@@ -296,7 +313,8 @@ def test_losses_of_labels(x, labels):
 
 
 @few
-@given(pairs(), tensors(4), tensors(3, likely=torch.bool), st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans(), st.sampled_from([None, -1, 0, 1, 4]), temperatures)
+@given(pairs(), tensors(4), tensors(3, likely=torch.bool), st.tuples(st.integers(0, 3), st.integers(0, 3)),
+       st.booleans(), st.sampled_from([None, -1, 0, 1, 4]), temperatures)
 def test_match_loss(pair, place, visible, times, fits, sample, temperature):
     size = (0, 0)
     if fits and pair[0].ndim == pair[1].ndim == 4:
@@ -338,7 +356,7 @@ def home(tmp_path_factory):
     shutil.copy(home / "mine" / "labels" / "w0_0.png", home / "labels.png")
     shutil.copy(home / "mine" / "images" / "w1_0.png", home / "exemplar.png")
     torch.manual_seed(0)
-    model.rabit(7, (24, 32), width=4, features=8).save_pretrained(home / "weights")
+    rabit(7, (24, 32), width=4, features=8).save_pretrained(home / "weights")
     (home.parent / "outside").mkdir()
     (home.parent / "outside" / "precious.png").write_bytes(b"precious")
     return home
@@ -355,8 +373,8 @@ def away(home, tmp_path, monkeypatch):
     assert tree(home.parent) == before
 
 
-COMMANDS = {name: f for module in (cli, bench, export, frames, speed, zoo) for name,
-            f in vars(module).items() if name.startswith("rabit_")}
+MODULES = (train_commands, data_commands, use_commands, bench, export, video_files, speed, compare)
+COMMANDS = {name: f for module in MODULES for name, f in vars(module).items() if name.startswith("rabit_")}
 
 
 def attempt(name, *argv):
@@ -416,7 +434,10 @@ def test_a_jpeg_by_any_name_holds_no_labels(home, away):
 
 def test_outputs(home, away):
     for name in ("labels.png", "exemplar.png"): shutil.copy(home / name, name)
-    Path("again.png").symlink_to("labels.png"); Path("circle.png").symlink_to("circle.png"); Path("way").symlink_to(home.parent / "outside"); os.mkfifo("pipe.png")
+    Path("again.png").symlink_to("labels.png")
+    Path("circle.png").symlink_to("circle.png")
+    Path("way").symlink_to(home.parent / "outside")
+    os.mkfifo("pipe.png")
     before = tree(away)
     for out in (
         "labels.png",
@@ -468,7 +489,8 @@ def test_lists(home, away):
 names = st.text(st.characters(codec=None), min_size=1, max_size=8)
 
 @few
-@given(st.dictionaries(names, st.lists(names, min_size=1, max_size=3), min_size=1, max_size=3), st.sampled_from([".json", ".txt"]))
+@given(st.dictionaries(names, st.lists(names, min_size=1, max_size=3), min_size=1, max_size=3),
+       st.sampled_from([".json", ".txt"]))
 def test_lists_say_what_was_meant_or_are_refused(pairs, ending):
     with TemporaryDirectory() as tmp:
         path = Path(tmp) / f"pairs{ending}"
@@ -522,7 +544,12 @@ def test_configurations(home, away):
 
 def test_widths_that_no_memory_holds(home, away):
     config = json.loads((home / "weights" / "config.json").read_text())
-    for change in (dict(width=10**5), dict(features=10**9), dict(classes=255, width=10**4), dict(size=[10**9 * 8] * 2)):
+    for change in (
+        dict(width=10**5),
+        dict(features=10**9),
+        dict(classes=255, width=10**4),
+        dict(size=[10**9 * 8] * 2),
+    ):
         assert in_weights(home, "config.json", json.dumps(config | change)) == "refused"
 
 
@@ -531,7 +558,9 @@ def test_weights(home, away):
     for data in odd_weights(good): assert in_weights(home, "model.safetensors", data) == "refused"
     for data in damaged(good, 60, random.Random(0)): in_weights(home, "model.safetensors", data)
     for path in no_files(away):
-        shutil.rmtree("odd"); shutil.copytree(home / "weights", "odd"); Path("odd", "model.safetensors").unlink()
+        shutil.rmtree("odd")
+        shutil.copytree(home / "weights", "odd")
+        Path("odd", "model.safetensors").unlink()
         Path("odd", "model.safetensors").symlink_to(path)
         assert paint(home, home / "labels.png", home / "exemplar.png", weights="odd") == "refused"
 
@@ -553,9 +582,21 @@ def test_folders(home, away):
     assert attempt("rabit_retrieve", "mine", "--classes", "7", "-k", "1", "-o", "pairs.json") == "accepted"
     assert attempt("rabit_eval", "--checkpoint", home / "weights", "--device", "cpu", "--data", "mine",
                    "--count", "9", "--exemplars", "pairs.json") == "accepted"
-    Path("mine", "images", "out.png").symlink_to("/etc/passwd"); shutil.copy(home / "labels.png", "mine/labels/out.png")
-    for folder in ("mine", "bare", "images", "/dev/null", "mine/images/pipe.png", "", "\0", "a" * 300, "/proc/self/fd"):
-        for line in (("rabit_doctor", folder), ("rabit_retrieve", folder, "--classes", "7")): attempt(*line)
+    Path("mine", "images", "out.png").symlink_to("/etc/passwd")
+    shutil.copy(home / "labels.png", "mine/labels/out.png")
+    for folder in (
+        "mine",
+        "bare",
+        "images",
+        "/dev/null",
+        "mine/images/pipe.png",
+        "",
+        "\0",
+        "a" * 300,
+        "/proc/self/fd",
+    ):
+        for line in (("rabit_doctor", folder), ("rabit_retrieve", folder, "--classes", "7")):
+            attempt(*line)
 
 
 def test_archives(home, away):
@@ -597,19 +638,34 @@ def test_photographs_and_label_maps_side_by_side(home, away):
 
 
 NOWHERE = "labels.png/x"  # below a file: nothing can be written there, so that no option leads to long work
-OPTIONS = dict(rabit_translate=["--size", "--palette", "--checkpoint", "--device", "--exemplar-condition", "-o"], rabit_edit=["--size", "--palette", "--checkpoint", "--device", "-o"],
-               rabit_eval=["--count", "--seed", "--data", "--split", "--exemplars", "--checkpoint", "--device"], rabit_retrieve=["--classes", "--split", "--vgg", "-k"], rabit_doctor=["--classes", "--split"],
-               rabit_train=["--classes", "--size", "--lr", "--self-pair-prob", "--save-every", "--loss-weight", "--model", "--model", "--preset", "--vgg", "--resume", "--init-from", "--condition", "--data", "--split", "--seed"],
-               rabit_frames=["--fps", "--temporal-smoothing", "--size", "--exemplar-condition", "-o"], rabit_export=["--onnx", "--size", "--checkpoint"], rabit_demo=["--steps", "--count", "--device"],
-               rabit_compare=["--models", "--ablations", "--seeds", "--steps", "--size", "--jobs"], rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"], rabit_speed=["--rounds", "--device"])
+OPTIONS = dict(rabit_translate=["--size", "--palette", "--checkpoint", "--device", "--exemplar-condition",
+                                "-o"], rabit_edit=["--size", "--palette", "--checkpoint", "--device", "-o"],
+               rabit_eval=["--count", "--seed", "--data", "--split", "--exemplars", "--checkpoint",
+                           "--device"], rabit_retrieve=["--classes", "--split", "--vgg", "-k"],
+               rabit_doctor=["--classes", "--split"], rabit_train=["--classes", "--size", "--lr",
+                                                                   "--self-pair-prob", "--save-every",
+                                                                   "--loss-weight", "--model", "--model",
+                                                                   "--preset", "--vgg", "--resume",
+                                                                   "--init-from", "--condition", "--data",
+                                                                   "--split", "--seed"],
+               rabit_frames=["--fps", "--temporal-smoothing", "--size", "--exemplar-condition", "-o"],
+               rabit_export=["--onnx", "--size", "--checkpoint"],
+               rabit_demo=["--steps", "--count", "--device"],
+               rabit_compare=["--models", "--ablations", "--seeds", "--steps", "--size", "--jobs"],
+               rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"],
+               rabit_speed=["--rounds", "--device"])
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options(home, away, name):
     shutil.copy(home / "labels.png", "labels.png")
     model_of = ("--checkpoint", "nowhere")
-    given = dict(rabit_translate=("labels.png", home / "exemplar.png", *model_of), rabit_edit=(home / "exemplar.png", "labels.png", "labels.png", *model_of), rabit_eval=("--data", "street", *model_of),
-                 rabit_retrieve=(home / "mine", "-o", f"{NOWHERE}.json"), rabit_doctor=(home / "mine",), rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", NOWHERE),
-                 rabit_frames=(home / "mine" / "labels", home / "exemplar.png", *model_of), rabit_export=model_of, rabit_demo=("--out", NOWHERE), rabit_compare=("--out", NOWHERE),
+    given = dict(rabit_translate=("labels.png", home / "exemplar.png", *model_of),
+                 rabit_edit=(home / "exemplar.png", "labels.png", "labels.png", *model_of),
+                 rabit_eval=("--data", "street", *model_of),
+                 rabit_retrieve=(home / "mine", "-o", f"{NOWHERE}.json"), rabit_doctor=(home / "mine",),
+                 rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", NOWHERE),
+                 rabit_frames=(home / "mine" / "labels", home / "exemplar.png", *model_of),
+                 rabit_export=model_of, rabit_demo=("--out", NOWHERE), rabit_compare=("--out", NOWHERE),
                  rabit_bench=("--json", f"{NOWHERE}.json"), rabit_speed=("--json", f"{NOWHERE}.json"))[name]
     for option in OPTIONS[name]:
         for word in ODD_WORDS:
@@ -637,7 +693,7 @@ def test_images_too_long_for_their_kind_of_file(home, away):
             for kind in ("jpg", "webp")] == ["refused", "refused"]
     for kind in ("gif", "webp"):
         with pytest.raises(RabitError, match="on a side"):
-            frames.write_frames([Image.new("RGB", (66_000, 2))], f"film.{kind}")
+            video_files.write_frames([Image.new("RGB", (66_000, 2))], f"film.{kind}")
     assert (sorted(p.name for p in away.glob("out*")) == ["out.jpg", "out.png"]
             and not list(away.glob("film*")))
 
@@ -646,7 +702,10 @@ def test_folders_inside_folders_without_end(home, away):
     shutil.copytree(home / "mine", "mine")
     here = os.open("mine/images", os.O_RDONLY)
     for _ in range(1200):
-        os.mkdir("d", dir_fd=here); inner = os.open("d", os.O_RDONLY, dir_fd=here); os.close(here); here = inner
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
     os.close(here)
     try:
         for line in (
@@ -659,11 +718,32 @@ def test_folders_inside_folders_without_end(home, away):
 
 
 def test_an_environment_that_torchrun_did_not_make(home, away, monkeypatch):
-    for settings in (dict(WORLD_SIZE="abc"), dict(WORLD_SIZE="2", LOCAL_RANK="x"), dict(WORLD_SIZE="2"), dict(WORLD_SIZE="-3"), dict(WORLD_SIZE="2", RANK="7", MASTER_ADDR="127.0.0.1", MASTER_PORT="x")):
+    for changed in (
+        dict(WORLD_SIZE="abc"),
+        dict(WORLD_SIZE="2", LOCAL_RANK="x"),
+        dict(WORLD_SIZE="2"),
+        dict(WORLD_SIZE="-3"),
+        dict(WORLD_SIZE="2", RANK="7", MASTER_ADDR="127.0.0.1", MASTER_PORT="x"),
+    ):
         with monkeypatch.context() as m:
-            for key, value in settings.items(): m.setenv(key, value)
-            assert attempt("rabit_train", "--preset", "tiny", "--size", "16x16", "--steps", "1", "--device",
-                           "cpu", "--out", "run") == "refused", settings
+            for key, value in changed.items():
+                m.setenv(key, value)
+            assert (
+                attempt(
+                    "rabit_train",
+                    "--preset",
+                    "tiny",
+                    "--size",
+                    "16x16",
+                    "--steps",
+                    "1",
+                    "--device",
+                    "cpu",
+                    "--out",
+                    "run",
+                )
+                == "refused"
+            ), changed
 
 
 def test_names_that_no_alphabet_knows(home, away):
@@ -694,12 +774,13 @@ def test_memory_is_bounded(home, away):
     """Bombs cost nothing; the largest images and label maps that are accepted, a few times their own size;
     thin ones no more than others"""
     # at full size, a channel for each class would be gigabytes
-    model.rabit(150, (32, 32), width=4, features=8).save_pretrained("many")
+    rabit(150, (32, 32), width=4, features=8).save_pretrained("many")
     for name in ("bomb.png", "large.png", "hollow.png"): Path(name).write_bytes(NO_IMAGES[name])
     for name, size in (("big.png", (3000, 3000)), ("thin.png", (500_000, 1))): Image.new("L", size).save(name)
     pairs = [("bomb.png", "bomb.png"), ("large.png", "large.png"), ("hollow.png", "big.png"),
              ("big.png", "hollow.png"), ("big.png", "big.png"), ("thin.png", "thin.png")]
-    done = subprocess.run([sys.executable, "-c", MEMORY, "many", *(n for pair in pairs for n in pair)], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+    done = subprocess.run([sys.executable, "-c", MEMORY, "many", *(n for pair in pairs for n in pair)],
+                          capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
                           env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"))
     assert (done.returncode == 0 and "Traceback" not in done.stderr
             and "Warning" not in done.stderr), done.stderr
@@ -707,7 +788,8 @@ def test_memory_is_bounded(home, away):
 
 
 @few
-@given(tensors(3, likely=torch.int64), tensors(), st.one_of(st.none(), sides, st.sampled_from([(8, 8), (16, 24), (8,), "8x8", 8, (8., 8.), (8, 10**9)])))
+@given(tensors(3, likely=torch.int64), tensors(),
+       st.one_of(st.none(), sides, st.sampled_from([(8, 8), (16, 24), (8,), "8x8", 8, (8., 8.), (8, 10**9)])))
 def test_translate_tensors(labels, exemplar, size):
     translator = tiny()
     if labels.ndim in (2, 3) and labels.dtype == torch.int64: labels = labels.abs() % 5
@@ -720,7 +802,7 @@ def test_translate_tensors(labels, exemplar, size):
 
 
 @cache
-def tiny(): return model.rabit(5, (16, 16), width=4, features=8).eval()
+def tiny(): return rabit(5, (16, 16), width=4, features=8).eval()
 
 
 # runs
@@ -731,8 +813,8 @@ def odd_settings():
 
 
 def test_settings_of_a_run():
-    for settings in odd_settings():
-        try: TrainConfig(**settings)
+    for changed in odd_settings():
+        try: TrainConfig(**changed)
         except RabitError: pass
 
 
@@ -760,12 +842,19 @@ def with_note(data, **changes):
 def test_damaged_saves_of_a_run(saved):
     for data in [*odd_weights(saved), *damaged(saved, 40, random.Random(0))]:
         assert resumed(data) == "refused"
-    for note in (dict(done="x"), dict(checksum=""), dict(config="{"), dict(config="7"), dict(config='{"lr": "fast"}'), dict(config='{"speed": 1}')):
+    for note in (
+        dict(done="x"),
+        dict(checksum=""),
+        dict(config="{"),
+        dict(config="7"),
+        dict(config='{"lr": "fast"}'),
+        dict(config='{"speed": 1}'),
+    ):
         assert resumed(with_note(saved, **note)) == "refused"
 
 
 def test_odd_settings_in_the_save_of_a_run(saved):
     with safe_open("run/" + STATE, "pt") as f: config = json.loads(f.metadata()["config"])
-    for text in [json.dumps(config | settings) for settings in odd_settings()][::7] + ODD_JSON:
+    for text in [json.dumps(config | changed) for changed in odd_settings()][::7] + ODD_JSON:
         resumed(with_note(saved, config=text))
     for done in ("-1", "9" * 30): assert resumed(with_note(saved, done=done)) == "refused"

@@ -1,6 +1,9 @@
 """The wheel in an empty environment: no nbdev, no Jupyter, the newest fastcore. It imports quickly and
 translates two files."""
-import os, shutil, subprocess, sys
+import os
+import shutil
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,8 +52,8 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pair(home):
     "A label map, an exemplar and a folder of tiny weights."
-    code = ("import torch; from PIL import Image; from rabit.networks.pretrained import rabit; "
-            "torch.manual_seed(0)\n" "rabit(classes=8, size=(32, 32), width=8).save_pretrained('weights')\n"
+    code = ("import torch; from PIL import Image; from rabit.networks.translate import rabit; "
+            "torch.manual_seed(0)\nrabit(classes=8, size=(32, 32), width=8).save_pretrained('weights')\n"
             "Image.fromarray(torch.arange(8).repeat_interleave(4)[:, None].expand(32, "
             "32).byte().numpy()).save('label.png')\n"
             "Image.fromarray((torch.rand(32, 32, 3) * 255).byte().numpy()).save('exemplar.png')")
@@ -68,27 +71,35 @@ def test_environment_holds_no_nbdev_and_no_jupyter(home):
 
 
 def test_shipped_weights_are_in_the_wheel(home):
-    code = ("from rabit.networks.pretrained import Translator, shipped_weights; names = "
-            "sorted(shipped_weights())\n" "for n in names: Translator.from_pretrained(n)\nprint(*names)")
+    code = ("from rabit import Translator; from rabit.networks.pretrained import shipped_weights; names = "
+            "sorted(shipped_weights())\nfor n in names: Translator.from_pretrained(n)\nprint(*names)")
     found = must(home / "env/bin/python", "-c", code, cwd=home).split()
-    assert "street-64" in found and found == sorted(p.name for p in (ROOT / "data/weights").iterdir()
-                                                    if p.is_dir())
+    shipped = sorted(p.name for p in (ROOT / "data/weights").iterdir() if p.is_dir())
+    assert "street-64" in found and found == shipped
 
 
 def test_requirements_have_no_upper_bounds(home):
     code = ("from importlib.metadata import requires; print('\\n'.join(r for r in requires('rabit') if "
             "'extra' not in r))")
     asked = must(home / "env/bin/python", "-c", code, cwd=home).split("\n")
-    assert any(r.startswith("fastcore") for r in asked) and not any("<" in r or "==" in r
-                                                                    for r in asked), asked
+    assert any(r.startswith("fastcore") for r in asked), asked
+    assert not any("<" in r or "==" in r for r in asked), asked
 
 
 def test_every_module_imports(home):
-    code = ("import importlib, pkgutil, rabit\n" "for m in pkgutil.walk_packages(rabit.__path__, 'rabit.'): "
+    code = ("import importlib, pkgutil, rabit\nfor m in pkgutil.walk_packages(rabit.__path__, 'rabit.'): "
             "importlib.import_module(m.name); print(m.name)")
     names = must(home / "env/bin/python", "-c", code, cwd=home).split()
     assert {"rabit.core.tensors", "rabit.matching.topk", "rabit.networks.pretrained",
-            "rabit.training.train_commands", "rabit.core.figures"} <= set(names)
+            "rabit.training.train_commands", "rabit.core.figures", "rabit.__main__"} <= set(names)
+
+
+def test_the_package_lists_its_commands_and_its_models(home):
+    listed = must(home / "env/bin/python", "-m", "rabit", cwd=home)
+    commands = {c.name for c in (home / "env/bin").glob("rabit_*")}
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith("  ")} == commands
+    models = must(home / "env/bin/python", "-c", "import rabit; print(*rabit.registered('models'))", cwd=home)
+    assert models.split() == ["cocosnet", "dynast", "matebit", "patchmatch", "rabit"]
 
 
 def test_command_line_imports_in_under_three_seconds_beyond_torch(home):
@@ -104,7 +115,7 @@ def test_every_command_has_help(home):
     for command in commands: assert "usage" in must(command, "--help", cwd=home).lower()
 
 
-def test_translate_paints_a_image_from_two_files(pair):
+def test_translate_paints_an_image_from_two_files(pair):
     must(pair / "env/bin/rabit_translate", "label.png", "exemplar.png", "--checkpoint", "weights", "-o",
          "out.png", cwd=pair)
     code = ("from PIL import Image; p = Image.open('out.png'); print(p.size, p.mode, any(low < high for low, "

@@ -10,7 +10,6 @@ __all__ = ['panels', 'label_legend', 'show_grid', 'show_row', 'crisp', 'show_hea
 import matplotlib, torch
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogFormatter

@@ -13,7 +13,7 @@ from ..core.commands import Arg, command, Count, option_names, printable
 from ..core.files import check_output, existing_folder, write_atomic
 from ..core.tensors import check
 from .inspect import inspect_folder
-from .layouts import open_dataset
+from .layouts import is_named, open_folder
 from .pair_lists import check_listed, write_pairs
 from .retrieval import deep_features, retrieve, retrieve_by_features
 from ..inputs.samples import worlds
@@ -21,20 +21,21 @@ from ..networks.features import VGG19
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #bee103fe
 Data = Annotated[str, Arg("--world", help=f"built-in scenes ({', '.join(worlds())}) or a folder: your own "
-    "images/ and labels/, or a public set as published (default street)")]
+    "images/ and labels/, or a public set as published; or package.module:Name, a dataset of your own "
+    "(default street)")]
 Split = Annotated[str, Arg(help="part of the folder, such as train or val")]
 Exemplars = Annotated[Path, Arg(metavar="LIST", help="which exemplar each image of the folder gets, "
     "as rabit_retrieve writes it (default: any of another sequence)")]
 
 # %% ../../nbs/4_data/49_data_commands.ipynb #1c9c9d26
 def check_data(
-    data:str,                     # a world or a folder
+    data:str,                     # a world, another name, or a folder
     seed:int|None=None,           # of random choices
     exemplars:Path|None=None,     # a list
     **for_folders,                # other options that built-in scenes do not have
 ):
     "Refuse data that is neither built in nor a folder, and options that do not go with it"
-    if data not in worlds(): existing_folder(data, f"; the built-in worlds are {', '.join(worlds())}")
+    if not is_named(data): existing_folder(data, f"; the built-in worlds are {', '.join(worlds())}")
     check(seed is None or 0 <= seed < 2**31, f"--seed {seed} does not fit; 0 or more, below 2**31, is needed")
     check(exemplars is None or exemplars.is_file(), f"--exemplars {exemplars}: no such file")
     odd = [name for name, value in (for_folders | dict(exemplars=exemplars)).items() if value is not None]
@@ -68,7 +69,7 @@ def rabit_retrieve(
 ):
     "List the exemplars that resemble each image of DATA, from other sequences"
     check_output(out, (".json", ".txt", ".csv"))
-    dataset = open_dataset(data, None, classes, (64, 64), split, augment=False)
+    dataset = open_folder(data, None, classes, (64, 64), split, augment=False)
     check_listed(dataset.stems, out.suffix)
     pairs = (retrieve(dataset, k) if vgg is None
              else retrieve_by_features(dataset, deep_features(VGG19(weights=vgg)), k))

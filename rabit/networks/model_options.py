@@ -13,6 +13,7 @@ from ..core.commands import Arg, parse_size
 from ..core.devices import pick_device
 from ..core.registry import find
 from ..core.tensors import check
+from ..inputs.conditions import kind_of
 from ..inputs.palettes import PALETTES
 from .translate import Translator
 
@@ -41,8 +42,8 @@ def load_model(
     if model is not None: find("models", model, dotted=True)
     translator = Translator.from_pretrained(checkpoint_name(checkpoint, style), pick_device(device))
     kind = translator.config["condition"]
-    check(not style or kind == "image", f"--style needs a checkpoint whose conditions are images, such as "
-          f"{STYLE_CHECKPOINT}; those of {checkpoint} are {kind}")
+    check(not style or kind_of(kind).is_image, "--style needs a checkpoint whose conditions are images, such "
+          f"as {STYLE_CHECKPOINT}; those of {checkpoint} are {kind}")
     known, wide = translator.config["size"]
     h, w = size or (known, wide)
     if h * w >= 16 * known * wide:
@@ -65,7 +66,7 @@ def condition_of(
     palette=None,      # from `read_palette`
 ):                     # what `Translator.translate` takes
     "A label map as ids, (h, w); any other kind of condition as its file, which the model reads itself"
-    kind = model.config["condition"]
-    check(palette is None or kind == "labels",
-          f"--palette is for label maps, and this checkpoint wants {kind}")
-    return path if path is None or kind != "labels" else model.labels_from(path, palette)[0]
+    kind = kind_of(model.config["condition"])
+    check(palette is None or kind.is_labels,
+          f"--palette is for label maps, and this checkpoint wants {kind.name}")
+    return model.labels_from(path, palette)[0] if path is not None and kind.is_labels else path

@@ -120,9 +120,11 @@ def check_arguments(
 ):
     "Refuse arguments that a builder does not take, and values of a wrong type"
     known = inspect.signature(builder).parameters
-    check(arguments.keys() <= known.keys(), f"builder {name!r} does not know "
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    check(passes_on or arguments.keys() <= known.keys(), f"builder {name!r} does not know "
           f"{sorted(arguments.keys() - known.keys())}; it takes {sorted(known)}")
-    types = {k: known[k].annotation for k in arguments if known[k].annotation is not inspect.Parameter.empty}
+    types = {k: known[k].annotation for k in arguments
+             if k in known and known[k].annotation is not inspect.Parameter.empty}
     wrong = [f"{k} = {arguments[k]!r} ({getattr(t, '__name__', t)} is needed)" for k, t in types.items()
              if not fits_annotation(arguments[k], t)]
     check(not wrong, f"builder {name!r} cannot use {', '.join(wrong)}")
