@@ -104,7 +104,7 @@ class _ChunkedQuery:
         self.rows, self.columns = grid_of(query.shape[-2:], (block, block))
         self.real, self.key_real = _valid_tokens(query, block), _valid_tokens(key, block)
         self.key = _BlockedMap(key, block, self.key_real)
-        self.buffers:list[Tensor] = []
+        self.buffers = []
         cost = self.columns * k * block**2 * query.shape[1]
         self.chunks = _query_chunks(len(query), self.rows, cost, chunk_numel(query.device))
 
