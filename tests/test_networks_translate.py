@@ -69,7 +69,8 @@ def test_label_maps_are_told_from_drawings_and_photographs():
     soft = Image.fromarray(drawing).resize((50, 50), Image.Resampling.BILINEAR)
     faces = SceneDataset("face", size=(64, 64)).batch([3])
     painted, photograph = to_pil(paint_condition(faces["condition"], "edges")), to_pil(faces["image"])
-    for x in (drawing, Image.fromarray(drawing).convert("1"), soft, painted, photograph, photograph.convert("L")):
+    two_values = Image.fromarray(drawing).convert("1")
+    for x in (drawing, two_values, soft, painted, photograph, photograph.convert("L")):
         assert not looks_like_labels(x)
 
 
@@ -226,6 +227,7 @@ def test_a_condition_of_another_kind_is_refused():
     for classes, kind in ((2, "edges"), (35, "joints"), (3, "image")):
         model = tiny(classes=classes, condition=kind, position="coord").eval()
         assert fails(lambda: model.translate(labels, exemplar), "label map", f"conditions are {kind}")
-        if kind != "joints": assert fails(lambda: model.translate(ids, exemplar), "looks like a label map", kind)
+        looks = "OpenPose" if kind == "joints" else "looks like a label map"
+        assert fails(lambda: model.translate(ids, exemplar), looks)
         assert fails(lambda: model.edit(exemplar, labels, labels), "label map", kind)
     assert fails(lambda: tiny().translate(exemplar, exemplar), "shape (1, 3, 64, 64)", "(1, 7, h, w)")
