@@ -134,7 +134,8 @@ def test_regions_move_grow_and_vanish():
 def test_a_history_goes_back_and_forth():
     past = History("a", limit=3)
     for state in "bc": past.do(state)
-    past.undo(); past.undo()
+    past.undo()
+    past.undo()
     assert past.now == "a"
     fails(past.undo, "undo")
     past.redo()
