@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/31_features.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 import torch
 from pathlib import Path
