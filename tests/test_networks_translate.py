@@ -136,8 +136,8 @@ def test_translate_restores_the_mode_when_it_fails():
 
 
 def test_the_parser_stands_in_for_exemplar_labels():
-    record, model = street_pairs([6], seed=0, size=(64, 64)), tiny().eval()
-    condition, exemplar, exemplar_condition = conditions(record)
+    batch, model = street_pairs([6], seed=0, size=(64, 64)), tiny().eval()
+    condition, exemplar, exemplar_condition = conditions(batch)
     with torch.no_grad():
         told, read = model(condition, exemplar, exemplar_condition), model(condition, exemplar)
         segmentation_logits = one_hot(read.segmentation_logits.argmax(1), len(STREET_CLASSES))
@@ -157,11 +157,11 @@ def test_translate_refuses_what_does_not_fit():
 
 
 def test_edit_keeps_unchanged_pixels_exactly():
-    record = street_pairs([6], seed=0, size=(45, 64))
-    before = record["labels"][0]
+    batch = street_pairs([6], seed=0, size=(45, 64))
+    before = batch["labels"][0]
     after = before.clone()
     after[:20, 10:30] = (after[:20, 10:30] + 1) % len(STREET_CLASSES)
-    original = to_pil(record["image"])
+    original = to_pil(batch["image"])
     edited, anew = (np.asarray(tiny().edit(original, before, after, keep=keep)) for keep in (True, False))
     same = (before == after).numpy()
     assert (edited[same] == np.asarray(original)[same]).all() and (edited[~same] == anew[~same]).all()
@@ -170,9 +170,9 @@ def test_edit_keeps_unchanged_pixels_exactly():
 
 
 def test_edit_refuses_label_maps_of_another_size():
-    record = street_pairs([6], seed=0, size=(64, 64))
-    labels = record["labels"][0]
-    assert fails(lambda: tiny().edit(record["image"], labels, labels[:, :60]), "image of 64×64",
+    batch = street_pairs([6], seed=0, size=(64, 64))
+    labels = batch["labels"][0]
+    assert fails(lambda: tiny().edit(batch["image"], labels, labels[:, :60]), "image of 64×64",
                  "edited of 60×64")
 
 
