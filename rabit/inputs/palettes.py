@@ -11,6 +11,7 @@ import json, torch
 import numpy as np
 from PIL import Image
 from pathlib import Path
+from typing import Any
 from torch import Tensor
 from ..core.colors import PALETTE
 from ..core.tensors import check, IGNORE_INDEX, RabitError
@@ -19,7 +20,7 @@ from .images import image_or_path, open_image
 # %% ../../nbs/2_inputs/21_palettes.ipynb #c0d98c59
 Palette = dict[tuple[int, int, int], int]  # (red, green, blue) → id
 
-def _rgb_of(color, where:str) -> tuple[int, int, int]:
+def _rgb_of(color:Any, where:str) -> tuple[int, int, int]:
     "Red, green, blue of [r, g, b] or '#rrggbb'"
     if isinstance(color, str) and len(color) == 7 and color[0] == "#":
         try: color = tuple(bytes.fromhex(color[1:]))
