@@ -1,4 +1,5 @@
 # Generated from nbs/4_data/45_inspect.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import tarfile
 import tempfile
@@ -121,5 +122,6 @@ def test_colored_maps_are_read_by_the_palette_that_their_folder_holds():
         (root/"palette.txt").write_text("".join(f"{i} {r} {g} {b}\n" for i, (r, g, b) in enumerate(colors)))
         assert inspect_folder(root, 7)["fits"]
         for kind in ("labels", "edges"):
-            ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False).batch(range(4)) for r in (root, plain))
+            ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False) for r in (root, plain))
+            ours, wanted = ours.batch(range(4)), wanted.batch(range(4))
             assert all(torch.equal(ours[k], wanted[k]) for k in wanted)

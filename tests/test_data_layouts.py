@@ -1,4 +1,5 @@
 # Generated from nbs/4_data/43_layouts.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import tempfile
 import torch
@@ -64,7 +65,8 @@ def write_faces(root, numbers=(7, 2001, 2002, 29922), whole=False):
             save(ids, folder/"all_parts_except_glasses"/f"{n:05d}.png")
         else:
             for p, m in masks.items():
-                if m.any(): save(m[..., None].expand(-1, -1, 3) * 255, folder/f"{n // 2000}"/f"{n:05d}_{p}.png")
+                if not m.any(): continue
+                save(m[..., None].expand(-1, -1, 3) * 255, folder/f"{n // 2000}"/f"{n:05d}_{p}.png")
     return root
 
 def write_persons(root, outfits=3, poses=2, size=96):
@@ -140,8 +142,9 @@ def test_worlds_and_data_of_ones_own_are_opened_by_name():
 
     register("datasets", "grey", Grey)
     assert open_dataset("grey", size=(4, 6), seed=1, augment=False)[2]["image"].shape == (3, 4, 6)
-    for wrong, word in (("nowhere.at:all", "cannot be imported"), ("math:pi", "is a float"), ("math:sqrt", "cannot be made"),
-                        ("no/folder", "no such folder")):
+    said = {"nowhere.at:all": "cannot be imported", "math:pi": "is a float", "math:sqrt": "cannot be made",
+            "no/folder": "no such folder"}
+    for wrong, word in said.items():
         try: open_dataset(wrong)
         except RabitError as error: assert word in str(error), error
         else: assert False, wrong

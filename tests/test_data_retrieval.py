@@ -1,4 +1,5 @@
 # Generated from nbs/4_data/44_retrieval.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import tempfile
 import torch
@@ -11,6 +12,7 @@ from rabit.data.layouts import open_folder
 from rabit.data.pair_lists import write_pairs
 from rabit.data.pairs import group_of
 from rabit.data.retrieval import deep_features
+from rabit.data.retrieval import how_many
 from rabit.data.retrieval import image_signature
 from rabit.data.retrieval import nearest_of_other_groups
 from rabit.data.retrieval import retrieve
@@ -64,7 +66,8 @@ def test_retrieval_never_returns_the_own_group_and_k_is_checked():
 
 
 def test_a_single_group_gives_exemplars_from_far_away():
-    far = nearest_of_other_groups(torch.randn(32, 5, generator=torch.Generator().manual_seed(0)), ["film"] * 32, 3)
+    features = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+    far = nearest_of_other_groups(features, ["film"] * 32, how_many(["film"] * 32, 3))
     assert all(abs(i - j) >= 4 for i, js in enumerate(far) for j in js)
 
 

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/15a_ranking_backward.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from fastcore.test import test_fail
@@ -26,6 +27,8 @@ def answers(match, v, inputs):
     ramp = torch.linspace(-1, 1, best[0].numel()).view_as(best[0])
     loss = warped.square().sum() + (best * ramp).sum()
     return [match.weights, best, warped, *torch.autograd.grad(loss, inputs)]
+
+def scores_made(n, side, k=3): return n**2 / side**4 + n * k * side**2
 
 
 def test_chunks_give_what_the_two_halves_give():
@@ -130,7 +133,6 @@ def test_shuffled_blocks_are_matched_back():
 
 
 def test_best_block_is_the_cheapest():
-    def scores_made(n, side, k=3): return n**2 / side**4 + n * k * side**2
     for n in (32**2, 128**2):
         sides = [1 + .01 * i for i in range(2000)]
         assert abs(min(sides, key=lambda side: scores_made(n, side)) - best_block(n)) < .02

@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/54b_processes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import os
 import signal
@@ -26,7 +27,8 @@ def test_the_first_interrupt_waits_and_the_second_does_not():
 
 
 def test_one_process_joins_nobody_and_an_environment_that_torchrun_did_not_set_is_refused():
-    with init_distributed("cpu") as device: assert device == torch.device("cpu") and rank_and_world_size() == (0, 1)
+    with init_distributed("cpu") as device:
+        assert device == torch.device("cpu") and rank_and_world_size() == (0, 1)
     with replaced.dict(os.environ, WORLD_SIZE="two"):
         try:
             with init_distributed("cpu"): raise AssertionError("two is no number")

@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/56_run.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import math
 import os
@@ -13,6 +14,7 @@ from rabit.networks.translate import Translator
 from rabit.training.callbacks import read_log
 from rabit.training.callbacks import write_log
 from rabit.training.checkpoint import load_state
+from rabit.training.checkpoint import save_state
 from rabit.training.config import TrainConfig
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
@@ -39,7 +41,8 @@ class Changed:
 
 def broken(wrong):
     "A change that puts NaN into the images of those batches whose first index is `wrong`"
-    def change(indices, batch): return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
+    def change(indices, batch):
+        return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
     return change
 
 
@@ -84,7 +87,8 @@ def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_
         config = small(steps=3, log_every=2, sample_every=2, weights=dict(adversarial=0.))
         model, log = train(config, out, device="cpu", progress=False), read_log(out)
         assert [row["step"] for row in log] == [2, 2, 3, 3] and [row["skipped"] for row in log[::2]] == [0, 0]
-        assert {"seconds", "warp", "match", "entropy", "gradient"} <= log[0].keys() and 0 < log[1]["copy_score"] < 1
+        assert {"seconds", "warp", "match", "entropy", "gradient"} <= log[0].keys()
+        assert 0 < log[1]["copy_score"] < 1
         assert sorted(p.name for p in (out / "samples").iterdir()) == ["000002.png", "000003.png"]
         back = Translator.from_pretrained(out)
         assert all(torch.equal(v, model.state_dict()[k]) for k, v in back.state_dict().items())
@@ -95,6 +99,20 @@ def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_
         except RabitError as e:
             assert "holds a run already" in str(e) and (out / "state.safetensors").read_bytes() == before
         else: raise AssertionError("a run was overwritten")
+
+
+def test_a_saved_run_does_not_import_the_data_that_its_file_names():
+    with TemporaryDirectory() as folder:
+        train(small(steps=1), folder, device="cpu", progress=False)
+        forged = load_state(folder, cpu)
+        forged.config.data = "rabit_forged_module:Data"
+        save_state(forged, folder)
+        try: train(None, folder, steps=2, device="cpu", progress=False)
+        except RabitError as e: print(e); assert "rabit_forged_module:Data" in str(e) and "register" in str(e)
+        else: raise AssertionError("what a file names was imported")
+        # your own data, registered or passed, are taken
+        train(None, folder, steps=2, device="cpu", progress=False, dataset=make_dataset(small()))
+        assert load_state(folder, cpu).done == 2
 
 
 def test_every_world_trains_through_the_same_loop():
@@ -110,7 +128,8 @@ def test_every_world_trains_through_the_same_loop():
             assert Translator.from_pretrained(folder).config == model.config
             streets = make_dataset(preset("tiny", size=(32, 32)))
             try: train(None, folder, steps=3, device="cpu", progress=False, dataset=streets)
-            except RabitError as e: assert kind != "labels" and "conditions are labels" in str(e) and kind in str(e)
+            except RabitError as e:
+                assert kind != "labels" and "conditions are labels" in str(e) and kind in str(e)
             else: assert kind == "labels"
     try: train(TrainConfig(data="figure", classes=35, steps=1), "never", device="cpu"); said = ""
     except RabitError as e: said = str(e)

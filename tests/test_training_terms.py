@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/52_terms.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.inputs.samples import SceneDataset
 from rabit.inputs.samples import conditions_of
@@ -15,7 +16,8 @@ def context(step=0, **changes):
     torch.manual_seed(0)
     batch = SceneDataset("street", 0, (32, 32)).batch(range(2)) | changes
     condition, exemplar_condition = conditions_of(batch, 7)
-    model = build(dict(builder="rabit", classes=7, size=[32, 32], width=8, features=24, eps=.1, temperature=.03))
+    model = build(dict(builder="rabit", classes=7, size=[32, 32], width=8, features=24, eps=.1,
+                       temperature=.03))
     output = model(condition, batch["exemplar"], exemplar_condition)
     return StepContext(batch, condition, exemplar_condition, output, model, Discriminator(10, 8, 2), VGG19(4),
                        SimpleNamespace(seed=0, temperature=.05, match_tokens=1024), step)

@@ -13,7 +13,7 @@ from ..core.commands import Arg, command, Count, option_names, printable
 from ..core.files import check_output, existing_folder, write_atomic
 from ..core.tensors import check
 from .inspect import inspect_folder
-from .layouts import is_named, open_dataset
+from .layouts import is_named, open_folder
 from .pair_lists import check_listed, write_pairs
 from .retrieval import deep_features, retrieve, retrieve_by_features
 from ..inputs.samples import worlds
@@ -69,7 +69,7 @@ def rabit_retrieve(
 ):
     "List the exemplars that resemble each image of DATA, from other sequences"
     check_output(out, (".json", ".txt", ".csv"))
-    dataset = open_dataset(data, None, classes, (64, 64), split, augment=False)
+    dataset = open_folder(data, None, classes, (64, 64), split, augment=False)
     check_listed(dataset.stems, out.suffix)
     pairs = (retrieve(dataset, k) if vgg is None
              else retrieve_by_features(dataset, deep_features(VGG19(weights=vgg)), k))

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..core.files import existing_folder, list_files, SUFFIXES
+from ..core.files import existing_folder, list_files
 from ..core.registry import find, registered
 from ..core.tensors import check, IGNORE_INDEX, RabitError
 from .archives import TarDataset
@@ -217,8 +218,9 @@ def spread(items:dict, most:int|None) -> list: # None = all
 def _needed_classes(layout:Layout, most:int=20) -> int:
     "How many classes the ids of some label maps ask for"
     items = [item for split in layout.splits.values() for item in spread(split, most)]
-    found = [stored_ids(layout, *item, image_size(item[0])) for item in items]
-    return max((int(ids[ids != IGNORE_INDEX].max(initial=-1)) + 1 for ids in found), default=0)
+    found = [stored_ids(layout, image, labels, image_size(image)) for image, labels in items]
+    tops = [int(ids[ids != IGNORE_INDEX].max(initial=-1)) + 1 for ids in found if ids is not None]
+    return max(tops, default=0)
 
 def _check_classes(root, layout:Layout, classes:int|None) -> int:
     "The number of classes, if it is known"
@@ -267,13 +269,14 @@ def open_named(data, # a world, a registered dataset, or package.module:attribut
     ) -> SampleDataset:
     "Data that are no folder; what makes them is called with those wishes that it names"
     make = partial(SceneDataset, data) if data in worlds() else find("datasets", str(data), dotted=True)
-    check(callable(make), f"dataset {data!r} is a {type(make).__name__}; a class or function is needed")
+    if not callable(make):
+        raise RabitError(f"dataset {data!r} is a {type(make).__name__}; a class or function is needed")
     names = signature(make).parameters
     every = any(p.kind is p.VAR_KEYWORD for p in names.values())
     try: made = make(**{k: v for k, v in wishes.items() if every or k in names})
     except TypeError as e: raise RabitError(f"dataset {data!r} cannot be made: {e}") from e
-    check(isinstance(made, SampleDataset),
-          f"dataset {data!r} makes a {type(made).__name__}; a SampleDataset is needed")
+    if not isinstance(made, SampleDataset):
+        raise RabitError(f"dataset {data!r} makes a {type(made).__name__}; a SampleDataset is needed")
     return made
 
 def open_dataset(data:str|Path, # a folder; or a world, a registered dataset, or package.module:attribute
@@ -287,6 +290,6 @@ def open_dataset(data:str|Path, # a folder; or a world, a registered dataset, or
     augment:bool=True, # shuffle, mirror and jitter; False = images as they are, in order
     ) -> SampleDataset:
     "Data as a dataset, whatever they are"
-    wishes = dict(kind=kind, classes=classes, size=size, split=split, self_pair_prob=self_pair_prob, seed=seed,
-                  exemplars=exemplars, augment=augment)
+    wishes:dict[str, Any] = dict(kind=kind, classes=classes, size=size, split=split, seed=seed,
+                                 self_pair_prob=self_pair_prob, exemplars=exemplars, augment=augment)
     return open_named(data, **wishes) if is_named(data) else open_folder(data, **wishes)

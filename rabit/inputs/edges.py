@@ -51,7 +51,7 @@ def edge_distance(edges:Tensor # (b, h, w) bool
 
 # %% ../../nbs/2_inputs/22_edges.ipynb #3a1ad229
 def edges_condition(edges:Tensor, # (b, h, w) bool
-                   ) -> Tensor: # (b, 2, h, w): edges; distance to them in halves of the longer side, at most 1
+                   ) -> Tensor: # (b, 2, h, w): edges; distance to them, at most 1 = half the longer side
     "Edges and their distance, both in [0, 1] at every size"
     distance = (edge_distance(edges) * (2 / max(edges.shape[1:]))).clamp(max=1)
     return torch.stack([edges.float(), distance], 1)

@@ -11,6 +11,7 @@ import json, torch
 import numpy as np
 from PIL import Image
 from pathlib import Path
+from typing import Any
 from torch import Tensor
 from ..core.colors import PALETTE
 from ..core.tensors import check, IGNORE_INDEX, RabitError
@@ -19,10 +20,23 @@ from .images import image_or_path, open_image
 # %% ../../nbs/2_inputs/21_palettes.ipynb #c0d98c59
 Palette = dict[tuple[int, int, int], int]  # (red, green, blue) → id
 
+def _rgb_of(color:Any, where:str) -> tuple[int, int, int]:
+    "Red, green, blue of [r, g, b] or '#rrggbb'"
+    rgb:Any = color
+    if isinstance(color, str) and len(color) == 7 and color[0] == "#":
+        try: rgb = tuple(bytes.fromhex(color[1:]))
+        except ValueError: pass
+    ok = (isinstance(rgb, (list, tuple)) and len(rgb) == 3
+          and all(type(c) is int and 0 <= c <= 255 for c in rgb))
+    check(ok, f"{where}: {str(color)[:60]!r} is no color; three whole numbers from 0 to 255, or '#rrggbb', "
+          "are needed")
+    red, green, blue = rgb
+    return red, green, blue
+
 def _table(known:str, void:str) -> Palette:
     "Hexadecimal colors in the order of their ids, then those that mean unknown, as a palette"
     ids = {c: i for i, c in enumerate(known.split())} | dict.fromkeys(void.split(), IGNORE_INDEX)
-    return {tuple(bytes.fromhex(c)): i for c, i in ids.items()}
+    return {_rgb_of("#" + c, known): i for c, i in ids.items()}
 
 def voc_color(i:int, # 0 to 255
     ) -> tuple[int, int, int]: # red, green, blue
@@ -43,18 +57,6 @@ PALETTES:dict[str, Palette] = dict(
 )
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #6027addb
-def _rgb_of(color, where:str) -> tuple[int, int, int]:
-    "Red, green, blue of [r, g, b] or '#rrggbb'"
-    if isinstance(color, str) and len(color) == 7 and color[0] == "#":
-        try: color = tuple(bytes.fromhex(color[1:]))
-        except ValueError: pass
-    ok = (isinstance(color, (list, tuple)) and len(color) == 3
-          and all(type(c) is int and 0 <= c <= 255 for c in color))
-    check(ok, f"{where}: {str(color)[:60]!r} is no color; three whole numbers from 0 to 255, or '#rrggbb', "
-          "are needed")
-    red, green, blue = color
-    return red, green, blue
-
 def _palette_line(line:str) -> tuple[str, object]:
     "Id and color of a line `id r g b` or `id #rrggbb`, both unchecked"
     i, *color = line.replace(",", " ").split()
@@ -249,7 +251,7 @@ def check_label_ids(ids:np.ndarray, classes:int|None, path:str|Path):
     check(0 <= worst < classes, f"{path} holds label id {worst}, but classes={classes} admits 0 to "
           f"{classes - 1} and 255 for unknown; {fit}")
 
-def read_labels(path:str|Path|Image.Image|np.ndarray, # file, PIL image or array: the stored number is the class
+def read_labels(path:str|Path|Image.Image|np.ndarray, # file, PIL image or array: stored numbers are classes
     classes:int|None=None, # ids must be below this, or 255; None = no check
     palette=None, # of colored maps, see `read_palette`; None = detected, if only one has all of the colors
     ) -> Tensor: # (1, h, w) int64
