@@ -91,13 +91,13 @@ def readme():
 
 
 def long_lines(path):
-    "Lines of a notebook's prose that are over 100 characters, tables, links and equations excepted."
+    "Lines of a notebook's prose that are over 100 characters; tables, code, links and equations excepted."
     for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         if cell["cell_type"] != "markdown": continue
-        for line in "".join(cell["source"]).splitlines():
-            words = [w for w in re.sub(r"\]\([^)]*\)|\$[^$]*\$|`[^`]*`", "", line).split() if len(w) < 60]
-            if len(line) > 100 and len(" ".join(words)) > 100 and line.lstrip()[:1] not in "|$<!":
-                yield number, len(line)
+        text = re.sub(r"^```.*?^```", "", "".join(cell["source"]), flags=re.M | re.S)
+        for line in text.splitlines():
+            rest = re.sub(r"\]\([^)]*\)|\$[^$]*\$|`[^`]*`|\S{60,}", "", line)
+            if len(rest) > 100 and line.lstrip()[:1] not in "|$<!": yield number, len(line)
 
 
 def style():

@@ -122,7 +122,9 @@ def test_exemplars_bring_their_own_conditions(home, capsys):
 
 
 def test_what_fails_is_told_once_and_the_rest_is_painted(home, capsys):
-    (home / "maps" / "a3.png").write_bytes(b"no image"); (home / "maps" / "gone.png").symlink_to("nowhere"); os.mkfifo(home / "maps" / "pipe.png")
+    (home / "maps" / "a3.png").write_bytes(b"no image")
+    (home / "maps" / "gone.png").symlink_to("nowhere")
+    os.mkfifo(home / "maps" / "pipe.png")
     save_labels(torch.full((8, 8), 200), home / "maps" / "ids.png")
     Image.new("RGB", (8, 8), (1, 2, 3)).save(home / "maps" / "odd\x1b[31m.png")
     code, out, err = run(capsys, "maps look.png")

@@ -27,6 +27,8 @@ def answers(match, v, inputs):
     loss = warped.square().sum() + (best * ramp).sum()
     return [match.weights, best, warped, *torch.autograd.grad(loss, inputs)]
 
+def scores_made(n, side, k=3): return n**2 / side**4 + n * k * side**2
+
 
 def test_chunks_give_what_the_two_halves_give():
     cases = [((8, 8), (8, 8), 4, 3), ((7, 9), (5, 11), 3, 2), ((9, 6), (12, 7), 4, 6), ((3, 3), (8, 8), 4, 1),
@@ -130,7 +132,6 @@ def test_shuffled_blocks_are_matched_back():
 
 
 def test_best_block_is_the_cheapest():
-    def scores_made(n, side, k=3): return n**2 / side**4 + n * k * side**2
     for n in (32**2, 128**2):
         sides = [1 + .01 * i for i in range(2000)]
         assert abs(min(sides, key=lambda side: scores_made(n, side)) - best_block(n)) < .02

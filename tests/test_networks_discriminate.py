@@ -43,22 +43,20 @@ def test_the_discriminator_answers_at_every_scale_and_takes_small_images():
 
 def test_sizes_that_do_not_fit_are_refused_with_the_size_that_would():
     d = Discriminator(10, width=4, layers=3, scales=2)
-    def complaint(*inputs):
-        try: d(*inputs)
+    def complaint(channels, side, image_side):
+        "What is said about a condition and an image of these sizes"
+        try: d(torch.zeros(1, channels, side, side), torch.zeros(1, 3, image_side, image_side))
         except ValueError as error: return str(error)
-    said = [complaint(torch.zeros(1, c, s, s), torch.zeros(1, 3, 32 if c == 5 else s, s)) for c,
-            s in ((7, 8), (9, 32), (5, 16))]
-    assert ("smallest side" in said[0] and "16" in said[0] and "12 channels" in said[1]
-            and "(1, 5, 16, 16)" in said[2])
-    said
+    small, wide, other = complaint(7, 8, 8), complaint(9, 32, 32), complaint(5, 16, 32)
+    assert "smallest side" in small and "16" in small and "12 channels" in wide and "(1, 5, 16, 16)" in other
 
 
 def test_the_receptive_field_is_where_the_gradient_is():
     assert receptive_field(3) == 70
     for layers, scale in ((1, 0), (2, 0), (1, 1)):
         torch.manual_seed(0)
-        d, x = Discriminator(4, width=4, layers=layers, scales=scale + 1,
-                             norm=False), torch.randn(1, 3, 96, 96, requires_grad=True)
+        d = Discriminator(4, width=4, layers=layers, scales=scale + 1, norm=False)
+        x = torch.randn(1, 3, 96, 96, requires_grad=True)
         logits = d(torch.zeros(1, 1, 96, 96), x)[scale][0]
         moved, = torch.autograd.grad(logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2], x)
         rows = (moved != 0).any(1)[0].any(1).nonzero()

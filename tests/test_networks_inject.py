@@ -48,6 +48,7 @@ def test_three_kinds_of_confidence():
 
 
 def test_an_unknown_kind_of_confidence_is_refused():
+    message = ""
     try: Confidence(8, "double")
     except RabitError as error: message = str(error)
     assert "'double'" in message and "'multi'" in message
@@ -64,23 +65,21 @@ def test_a_pyramid_halves_the_grid():
 
 def test_the_injector_ignores_what_is_not_trusted():
     injector = Injector(7, (4, 8, 12), "single")
-    x = torch.randn(2, 7, 16, 16)
-    z = torch.randn(2, 3, 16, 16)
-    same = lambda a, b: all(torch.equal(p, q) for p, q in zip(a, b))
+    x, z = torch.randn(2, 7, 16, 16), torch.randn(2, 3, 16, 16)
     never, always = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
-    assert same(injector(x, z, never), injector(x, z + 1, never)) and not same(injector(x, z, never),
-                                                                               injector(x + 1, z, never))
-    assert same(injector(x, z, always), injector(x + 1, z, always)) and not same(injector(x, z, always),
-                                                                                 injector(x, z + 1, always))
+    def same(a, b): return all(torch.equal(p, q) for p, q in zip(a, b))
+    assert same(injector(x, z, never), injector(x, z + 1, never))
+    assert not same(injector(x, z, never), injector(x + 1, z, never))
+    assert same(injector(x, z, always), injector(x + 1, z, always))
+    assert not same(injector(x, z, always), injector(x, z + 1, always))
     blind = Injector(7, (4, 8, 12), "none")
-    # "none" reads neither the condition nor CMAP
-    assert same(blind(x, z, never), blind(x + 1, z, always))
+    assert same(blind(x, z, never), blind(x + 1, z, always))      # "none" reads neither the condition nor CMAP
 
 
 def test_gradients_reach_every_parameter_of_the_injector():
     injector = Injector(7, (4, 8, 12), "multi")
     cmap_ = torch.rand(2, 1, 8, 8).requires_grad_()
-    sum(f.square().sum() for f in injector(torch.randn(2, 7, 16, 16), torch.randn(2, 3, 16, 16),
-                                           cmap_)).backward()
+    fused = injector(torch.randn(2, 7, 16, 16), torch.randn(2, 3, 16, 16), cmap_)
+    sum(f.square().sum() for f in fused).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in injector.parameters())
     assert (cmap_.grad != 0).all()

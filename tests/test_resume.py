@@ -133,7 +133,8 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize("minutes, expected", [(1e-9, [1, 2, 3, 4, 5]), (1e9, [5])])
 def test_saves_after_minutes(tmp_path, monkeypatch, minutes, expected):
     saved = []
-    monkeypatch.setattr(rabit.training.callbacks, "save_state", lambda trainer, out: saved.append(trainer.done))
+    def save(trainer, out): saved.append(trainer.done)
+    monkeypatch.setattr(rabit.training.callbacks, "save_state", save)
     train(preset("tiny", size=(16, 16), steps=5, save_every=1000, save_minutes=minutes, sample_every=1000),
           tmp_path / "run", device="cpu", progress=False)
     assert saved == expected

@@ -97,12 +97,12 @@ def test_samples_and_saves_come_when_they_are_due_and_at_the_end():
         trainer.fit(batches(config))
         assert sorted(p.stem for p in (Path(folder) / "samples").iterdir()) == ["000002", "000004", "000005"]
         assert [row["step"] for row in read_log(folder) if "copy_score" in row] == [2, 4, 5]
-        assert (Path(folder) / "state.safetensors").exists() and (Path(folder) / "state.previous.safetensors").exists()
+        assert all((Path(folder) / f"state{which}.safetensors").exists() for which in ("", ".previous"))
 
 
 def test_the_bar_fits_into_a_terminal_and_adds_up_what_was_skipped():
-    row = dict(skipped=3, warp=.2134, match=11.49, gradient=123.4, entropy=1.234, discriminator=1.987, copy_score=.4321,
-               epe=9.)
+    row = dict(skipped=3, warp=.2134, match=11.49, gradient=123.4, entropy=1.234, discriminator=1.987,
+               copy_score=.4321, epe=9.)
     postfix = progress_postfix(row)
     line = tqdm.format_meter(96, 800, 60, ncols=80, bar_format=BAR_FORMAT, postfix=postfix)
     print(line)
@@ -111,7 +111,8 @@ def test_the_bar_fits_into_a_terminal_and_adds_up_what_was_skipped():
     assert progress_postfix(dict(step=3, warp=.5)) == "warp 0.5"
     said, bar = [], SimpleNamespace(set_postfix_str=lambda text: said.append(text))
     progress = Progress(bar)
-    for row in (dict(skipped=1, warp=.5), dict(copy_score=.25), dict(skipped=2, warp=.4)): progress.after_log(None, row)
+    for row in (dict(skipped=1, warp=.5), dict(copy_score=.25), dict(skipped=2, warp=.4)):
+        progress.after_log(None, row)
     assert said == ["skip 1 warp 0.5", "skip 1 warp 0.5 copy 0.25", "skip 3 warp 0.4 copy 0.25"]
 
 
@@ -123,14 +124,16 @@ def test_an_entropy_at_its_ceiling_is_noticed():
 def test_warnings_come_once_when_the_entropy_reaches_its_ceiling_and_with_every_copy():
     said, bar = [], SimpleNamespace(write=lambda text, file: said.append(text))
     warned, told = Warnings(bar), SimpleNamespace(rank=0, done=8, candidates=48, config=small())
-    for entropy in (2., math.log(48), math.log(48), math.log(48)): warned.after_log(told, dict(step=8, entropy=entropy))
+    for entropy in (2., math.log(48), math.log(48), math.log(48)):
+        warned.after_log(told, dict(step=8, entropy=entropy))
     assert len(said) == 1 and "step 8" in said[0] and "ln 48 = 3.87" in said[0] and "weight (1)" in said[0]
     for score in (.6, .8, .9): warned.after_log(told, dict(step=9, copy_score=.1, copy_score_warp=score))
     assert len(said) == 3 and all("step 9" in text and "--self-pair-prob" in text for text in said[1:])
-    assert "weight for match" in saturation_warning(SimpleNamespace(**vars(told) | dict(config=small(weights=dict(feature=0.)))))
+    unweighted = SimpleNamespace(**vars(told) | dict(config=small(weights=dict(feature=0.))))
+    assert "weight for match" in saturation_warning(unweighted)
     silent = SimpleNamespace(**vars(told) | dict(rank=1))
     warned.after_log(silent, dict(step=9, copy_score=1., copy_score_warp=1.))
-    assert len(said) == 3                                                           # only the first process speaks
+    assert len(said) == 3                                             # only the first process speaks
 
 
 def test_what_is_told_is_drawn():
@@ -145,7 +148,7 @@ def test_what_is_told_is_drawn():
         sheets.mkdir()
         for name in ("000001.png", "000002.png"): Image.new("RGB", (6, 4)).save(sheets / name)
         assert newest_samples(folder) == sheets / "000002.png"
-        class Board:                                                               # stands in for TensorBoard's writer
+        class Board:                                                  # stands in for TensorBoard's writer
             def __init__(self, folder): told.append(folder)
             def add_scalar(self, *what): told.append(what)
             def add_image(self, name, image, step, dataformats): told.append((name, image.shape, step))

@@ -50,7 +50,8 @@ def test_a_restored_trainer_takes_the_same_step_bit_by_bit_in_every_precision():
                 trainer.scalers["g"].load_state_dict(scaler.state_dict() | dict(scale=2.**10))
         for trainer in (left, right): trainer.step(dataset.batch([6, 7]))
         one, two = left.state(), right.state()
-        assert right.done == 4 and one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
+        assert right.done == 4 and one.keys() == two.keys()
+        assert all(torch.equal(v, two[k]) for k, v in one.items())
     # in float32 the scale is of no use
     restore(right, Trainer(small(amp="fp16"), cpu).state(), 0)
 
@@ -118,8 +119,8 @@ def test_a_save_that_lies_about_itself_is_refused_in_one_line():
         first = next(k for k in whole if k.startswith("optimizer.g.0.exp_avg"))
         lies = [{k: v for k, v in whole.items() if not k.startswith(part)}
                 for part in ("skipped", "rng.", "optimizer.g", "optimizer.d.0.exp")]
-        lies += [whole | {name: torch.zeros(shape)} for name, shape in ((first, 3), ("optimizer.g.9999.step", ()),
-                                                                        ("optimizer.g.x.step", ()), ("rng.torch", 3))]
+        odd = (first, 3), ("optimizer.g.9999.step", ()), ("optimizer.g.x.step", ()), ("rng.torch", 3)
+        lies += [whole | {name: torch.zeros(shape)} for name, shape in odd]
         for tensors in lies:
             save_file(tensors, path, dict(done="1", config=config, checksum=checksum(tensors, f"1 {config}")))
             try: load_state(folder, cpu)

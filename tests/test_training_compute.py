@@ -2,9 +2,11 @@
 import io
 import torch
 from contextlib import redirect_stderr
+from rabit.core.tensors import RabitError
 from rabit.networks.encode import ResBlock
 from rabit.training.compute import amp_dtype
 from rabit.training.compute import checkpoint_activations
+from rabit.training.compute import micro_batches
 from rabit.training.compute import undo_compile
 from rabit.training.config import PRECISIONS
 from rabit.training.config import make_model
@@ -15,7 +17,16 @@ def test_auto_is_float32_on_a_cpu_and_what_is_asked_for_is_taken():
     cpu = torch.device("cpu")
     assert amp_dtype("auto", cpu) is None and amp_dtype("fp16", cpu) == torch.float16
     assert amp_dtype("bf16", cpu) == torch.bfloat16 and amp_dtype("off", cpu) is None
-    print({name: f"{torch.finfo(t).smallest_normal:.0e} … {torch.finfo(t).max:.0e}" for name, t in PRECISIONS.items() if t})
+    ranges = {name: torch.finfo(t) for name, t in PRECISIONS.items() if t}
+    print({name: f"{r.smallest_normal:.0e} … {r.max:.0e}" for name, r in ranges.items()})
+
+
+def test_micro_batches_are_equal_parts_and_others_are_refused():
+    whole = dict(labels=torch.arange(6), paired=torch.ones(6))
+    assert [p["labels"].tolist() for p in micro_batches(whole, 3)] == [[0, 1], [2, 3], [4, 5]]
+    try: micro_batches(whole, 4)
+    except RabitError as e: assert "6 samples" in str(e) and "4 equal parts" in str(e)
+    else: raise AssertionError("six were taken in four")
 
 
 def test_checkpointing_keeps_less_and_computes_the_same():

@@ -20,9 +20,10 @@ def small(**changes):
 
 def test_a_configuration_that_no_run_could_use_is_refused():
     for odd, word in ((dict(size=(60, 64)), "multiples of 8"), (dict(weights=dict(style=1.)), "style"),
-                      (dict(batch=0), "batch = 0"), (dict(ema=1.), "ema"), (dict(weights=dict(warp=0.)), "weight 0"),
-                      (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"), (dict(amp=True), "amp = True"),
-                      (dict(aspect_jitter=.5), "aspect_jitter = 0.5"),
+                      (dict(weights=dict(warp=0.)), "weight 0"), (dict(batch=0), "batch = 0"),
+                      (dict(ema=1.), "ema"),
+                      (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"),
+                      (dict(amp=True), "amp = True"), (dict(aspect_jitter=.5), "aspect_jitter = 0.5"),
                       (dict(size=(32, 64), aspect_jitter=5.), "1 (no stretching) to 4")):
         try: TrainConfig(**odd)
         except RabitError as e: assert word in str(e), e
@@ -75,8 +76,9 @@ def test_shapes_repeat_themselves_and_keep_the_area():
 
 
 def test_settings_of_version_0_1_are_read():
-    old = dict(data="mine", shapes=2., self_share=.5, start=None, checkpoint=True, weights=dict(parse=.1, own=1., warp=2.),
-               builder="rabit.model.rabit", model=dict(width=8, condition="picture", position="coord"), classes=3)
+    old = dict(data="mine", shapes=2., self_share=.5, start=None, checkpoint=True,
+               weights=dict(parse=.1, own=1., warp=2.), builder="rabit.model.rabit",
+               model=dict(width=8, condition="picture", position="coord"), classes=3)
     found = config_from(old)
     assert (found.aspect_jitter, found.self_pair_prob, found.checkpoint_activations) == (2., .5, True)
     assert (found.weights["segmentation"], found.weights["extra"], found.weights["warp"]) == (.1, 1., 2.)

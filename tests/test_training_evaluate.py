@@ -59,7 +59,8 @@ def test_photographs_without_a_known_answer_have_no_row_of_ground_truth():
     class Photos:
         "A dataset that does not know the right answers"
         def batch(self, indices, device):
-            batch, unpaired = street_pairs(indices, seed=0, size=(32, 32)), torch.zeros(len(indices), dtype=torch.bool)
+            batch = street_pairs(indices, seed=0, size=(32, 32))
+            unpaired = torch.zeros(len(indices), dtype=torch.bool)
             return {k: v for k, v in batch.items() if "parts" not in k} | dict(paired=unpaired)
 
     found = baseline_table(Photos(), count=3, batch=2, progress=False, names=("same position", "ground truth"))
@@ -114,7 +115,8 @@ def test_a_translator_that_knows_the_answer_scores_as_the_ground_truth():
             self.at += len(condition)
             match = known_match(batch["position"], exemplar.shape[-2:])
             there = class_present(batch)[:, None].float()
-            return SimpleNamespace(image=batch["image"], warped=match.warp(exemplar), confidence=there, match=match)
+            return SimpleNamespace(image=batch["image"], warped=match.warp(exemplar), confidence=there,
+                                   match=match)
 
     for name in ("street", "face", "figure"):
         scenes = SceneDataset(name, size=(32, 32))

@@ -26,7 +26,8 @@ def test_the_first_interrupt_waits_and_the_second_does_not():
 
 
 def test_one_process_joins_nobody_and_an_environment_that_torchrun_did_not_set_is_refused():
-    with init_distributed("cpu") as device: assert device == torch.device("cpu") and rank_and_world_size() == (0, 1)
+    with init_distributed("cpu") as device:
+        assert device == torch.device("cpu") and rank_and_world_size() == (0, 1)
     with replaced.dict(os.environ, WORLD_SIZE="two"):
         try:
             with init_distributed("cpu"): raise AssertionError("two is no number")

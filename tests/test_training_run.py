@@ -39,7 +39,8 @@ class Changed:
 
 def broken(wrong):
     "A change that puts NaN into the images of those batches whose first index is `wrong`"
-    def change(indices, batch): return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
+    def change(indices, batch):
+        return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
     return change
 
 
@@ -84,7 +85,8 @@ def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_
         config = small(steps=3, log_every=2, sample_every=2, weights=dict(adversarial=0.))
         model, log = train(config, out, device="cpu", progress=False), read_log(out)
         assert [row["step"] for row in log] == [2, 2, 3, 3] and [row["skipped"] for row in log[::2]] == [0, 0]
-        assert {"seconds", "warp", "match", "entropy", "gradient"} <= log[0].keys() and 0 < log[1]["copy_score"] < 1
+        assert {"seconds", "warp", "match", "entropy", "gradient"} <= log[0].keys()
+        assert 0 < log[1]["copy_score"] < 1
         assert sorted(p.name for p in (out / "samples").iterdir()) == ["000002.png", "000003.png"]
         back = Translator.from_pretrained(out)
         assert all(torch.equal(v, model.state_dict()[k]) for k, v in back.state_dict().items())
@@ -110,7 +112,8 @@ def test_every_world_trains_through_the_same_loop():
             assert Translator.from_pretrained(folder).config == model.config
             streets = make_dataset(preset("tiny", size=(32, 32)))
             try: train(None, folder, steps=3, device="cpu", progress=False, dataset=streets)
-            except RabitError as e: assert kind != "labels" and "conditions are labels" in str(e) and kind in str(e)
+            except RabitError as e:
+                assert kind != "labels" and "conditions are labels" in str(e) and kind in str(e)
             else: assert kind == "labels"
     try: train(TrainConfig(data="figure", classes=35, steps=1), "never", device="cpu"); said = ""
     except RabitError as e: said = str(e)

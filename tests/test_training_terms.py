@@ -15,7 +15,8 @@ def context(step=0, **changes):
     torch.manual_seed(0)
     batch = SceneDataset("street", 0, (32, 32)).batch(range(2)) | changes
     condition, exemplar_condition = conditions_of(batch, 7)
-    model = build(dict(builder="rabit", classes=7, size=[32, 32], width=8, features=24, eps=.1, temperature=.03))
+    model = build(dict(builder="rabit", classes=7, size=[32, 32], width=8, features=24, eps=.1,
+                       temperature=.03))
     output = model(condition, batch["exemplar"], exemplar_condition)
     return StepContext(batch, condition, exemplar_condition, output, model, Discriminator(10, 8, 2), VGG19(4),
                        SimpleNamespace(seed=0, temperature=.05, match_tokens=1024), step)

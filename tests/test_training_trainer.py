@@ -15,7 +15,6 @@ from rabit.training.trainer import EMA
 from rabit.training.trainer import Trainer
 from rabit.training.trainer import ema_decay
 from rabit.training.trainer import lr_factor
-from rabit.training.trainer import micro_batches
 from rabit.training.trainer import reduce_values
 from rabit.training.trainer import update_ema
 
@@ -41,7 +40,8 @@ class Changed:
 
 def broken(wrong):
     "A change that puts NaN into the images of those batches whose first index is `wrong`"
-    def change(indices, batch): return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
+    def change(indices, batch):
+        return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
     return change
 
 
@@ -54,9 +54,7 @@ def test_schedules_have_the_values_known_by_hand():
     torch.testing.assert_close(average.weight, .75 * old + .25 * net.weight)
 
 
-def test_micro_batches_are_equal_parts_and_values_are_means_over_them():
-    parts = micro_batches(dict(labels=torch.arange(6), paired=torch.ones(6)), 3)
-    assert [p["labels"].tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
+def test_values_are_means_over_parts():
     assert reduce_values([dict(warp=torch.tensor(1.)), dict(warp=torch.tensor(2.))]) == dict(warp=1.5)
 
 
@@ -94,7 +92,8 @@ def test_a_callback_is_asked_at_every_hook_and_a_run_without_any_takes_the_same_
     heard = []
     class Listener(Callback):
         def before_run(self, trainer): heard.append("run")
-        def after_backward(self, trainer, values): heard.append("backward" if "gradient" in values else "d backward")
+        def after_backward(self, trainer, values):
+            heard.append("backward" if "gradient" in values else "d backward")
         def after_update(self, trainer, values): heard.append("update")
         def after_step(self, trainer): heard.append(f"step {trainer.done}: {len(trainer.values)} values")
         def after_run(self, trainer): heard.append("end")
@@ -104,7 +103,8 @@ def test_a_callback_is_asked_at_every_hook_and_a_run_without_any_takes_the_same_
     for trainer in (plain, told): trainer.fit(batches())
     print(heard)
     assert heard[:6] == ["run", "backward", "update", "d backward", "update", heard[5]] and heard[-1] == "end"
-    assert plain.done == 2 and all(torch.equal(a, b) for a, b in zip(plain.model.parameters(), told.model.parameters()))
+    assert plain.done == 2
+    assert all(torch.equal(a, b) for a, b in zip(plain.model.parameters(), told.model.parameters()))
     stopped = Trainer(small(), cpu, [])
     stopped.fit(batches(), lambda: stopped.done == 3)
     assert stopped.done == 3
@@ -120,7 +120,8 @@ def test_parts_and_recomputed_activations_change_nothing():
     plain = after()
     for changes in (dict(accumulate=2), dict(accumulate=4), dict(checkpoint_activations=True)):
         values, weights = after(**changes)
-        for name in ("pixel", "segmentation", "gradient"): torch.testing.assert_close(values[name], plain[0][name])
+        for name in ("pixel", "segmentation", "gradient"):
+            torch.testing.assert_close(values[name], plain[0][name])
         close = [torch.allclose(weights[k], v, atol=1e-4) for k, v in plain[1].items()]
         # Adam's first step is ±lr, also where a gradient is all rounding
         assert sum(close) > .98 * len(close)
@@ -160,8 +161,8 @@ def test_the_state_holds_networks_and_moments_as_copies():
     assert {name.split(".")[0] for name in held.state()} == {"model", "ema", "discriminator", "rng", "skipped"}
     held.step(make_dataset(small()).batch(range(2)))
     state = held.state()
-    assert {name.split(".")[0] for name in state} == {"model", "ema", "discriminator", "rng", "skipped", "optimizer",
-                                                     "running_stats"}
+    assert {name.split(".")[0] for name in state} == {"model", "ema", "discriminator", "rng", "skipped",
+                                                     "optimizer", "running_stats"}
     held.step(make_dataset(small()).batch(range(2, 4)))
     later = held.state()
     assert later.keys() == state.keys() and any(not torch.equal(v, state[k]) for k, v in later.items())
@@ -229,7 +230,8 @@ def test_a_gradient_too_large_for_fp16_costs_a_step_and_halves_the_scale():
     scaler, before = half.scalers["g"], half.state()
     scaler.load_state_dict(scaler.state_dict() | dict(scale=2.**40))
     for i in range(6):
-        assert half.step(dataset.batch([0, 1])) == {} and guard.skipped == 0 and scaler.get_scale() == 2.**(39 - i)
+        assert half.step(dataset.batch([0, 1])) == {} and guard.skipped == 0
+        assert scaler.get_scale() == 2.**(39 - i)
     assert all(torch.equal(v, before[k]) for k, v in half.state().items() if k.startswith(("model.", "ema.")))
     scaler.load_state_dict(scaler.state_dict() | dict(scale=2.**10))
     assert half.step(dataset.batch([0, 1])) and scaler.get_scale() == 2.**10

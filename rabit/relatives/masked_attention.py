@@ -54,8 +54,8 @@ class CoordinateAttention(nn.Module):
     )->Tensor:     # the same shape
         h = x.shape[-2]
         y = self.shared(torch.cat([x.mean(3), x.mean(2)], 2))                  # (b, inner, h + w)
-        rows, columns = self.rows(y[..., :h]).sigmoid(), self.columns(y[..., h:]).sigmoid()
-        return x * rows[..., None] * columns[..., None, :]
+        x = x * self.rows(y[..., :h]).sigmoid()[..., None]
+        return x * self.columns(y[..., h:]).sigmoid()[..., None, :]
 
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #3c452117
 class AdaConv(nn.Module):
@@ -112,8 +112,8 @@ class MATBlock(nn.Module):
         "Everything that is added up"
         q = self.query(x)
         match = masked_match(q, self.key(key), self.temperature, self.mask)
-        hole = 1 - self.trust(match.row_sum())
-        return match, match.warp(self.value(key)), hole * self.fill(q, source), q
+        found = match.warp(self.value(key))
+        return match, found, (1 - self.trust(match.row_sum())) * self.fill(q, source), q
 
     def forward(self,
         x:Tensor,       # (b, channels, h, w) what asks in this round

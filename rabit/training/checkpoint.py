@@ -32,7 +32,8 @@ def load_optimizer(
     what:str,         # is wrong otherwise, for the message
 ):
     "Give an optimiser its moments back, or say that they are not all there"
-    params, values = optimizer.param_groups[0]["params"], {}
+    params = optimizer.param_groups[0]["params"]
+    values:dict[int, dict[str, Tensor]] = {}
     for name, v in saved.items():
         i, key = name.split(".")
         # fused Adam needs moments that lie as their weights do
@@ -124,7 +125,8 @@ def save_state(
 
 # %% ../../nbs/5_training/54a_checkpoint.ipynb #5a40e0b8
 OLD_PREFIXES = {"average.": "ema.", "judge.": "discriminator.", "usual.": "running_stats.", "chance.": "rng."}
-OLD_VALUES = OLD_TERMS | dict(judge="discriminator", judge_gradient="discriminator_gradient")  # of version 0.1
+# of version 0.1
+OLD_VALUES = OLD_TERMS | dict(judge="discriminator", judge_gradient="discriminator_gradient")
 
 def current_names(
     tensors:dict,  # a state, of this version or of 0.1
@@ -176,7 +178,7 @@ def initial_weights(
     config:TrainConfig,  # whose `init_from` names a saved model
 )->tuple:                # name → tensor of all that fit, and the names of those that stay new
     "The weights that a run begins with, or what does not fit"
-    folder = find_weights(config.init_from)
+    folder = find_weights(config.init_from or "")
     weights = read_weights(folder / "model.safetensors")
     other = saved_config(folder).get("classes") != config.classes
     # takes no memory, whatever widths are named

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.tensors import check, check_size
+from ..core.tensors import check, check_size, RabitError
 from ..data.layouts import is_named, open_dataset
 from ..data.style_data import style_dataset
 from ..inputs.conditions import kind_of
@@ -231,13 +231,17 @@ def label_metadata(
     "What a model keeps of a data set's files: how their classes are numbered, and called"
     label_mapping = getattr(dataset, "label_mapping", None)
     if label_mapping is None: return {}
-    return dict(label_mapping=label_mapping) | (dict(names=list(dataset.names)) if dataset.layout.names else {})
+    names = dict(names=list(dataset.names)) if dataset.layout.names else {}
+    return dict(label_mapping=label_mapping) | names
 
 def make_model(
     config:TrainConfig,  # of a run
 )->Translator:
     "The model that a configuration asks for, untrained"
-    return build(dict(config.model, builder=config.builder, classes=config.classes, size=list(config.size)))
+    sizes = dict(builder=config.builder, classes=config.classes, size=list(config.size))
+    model = build(dict(config.model) | sizes)
+    if isinstance(model, Translator): return model
+    raise RabitError(f"model {config.builder!r} is a {type(model).__name__}; a Translator is needed")
 
 # %% ../../nbs/5_training/53_config.ipynb #f1000003
 def jittered_size(

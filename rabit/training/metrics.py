@@ -79,7 +79,7 @@ def structure(y:Tensor, # (b, c, h, w) in [-1, 1]
 def copy_score(output:Tensor, # (b, 3, h, w)
     exemplar:Tensor, # same shape
     ground_truth:Tensor, # same shape: the condition's own image
-    ) -> Tensor: # (b,) 0 = built like the ground truth, 1 = a copy of the exemplar, .5 = equally far from both
+    ) -> Tensor: # (b,) 0 = built like the ground truth, 1 = a copy of the exemplar, .5 = as far from both
     "Has the output become its exemplar (identity collapse)? `d_truth / (d_truth + d_exemplar)`"
     t, e = ((1 - structure(output, z)).clamp(min=0) / 2 for z in (ground_truth, exemplar))
     return torch.where(t + e > 1e-6, t / (t + e).clamp(min=1e-6), torch.full_like(t, .5))

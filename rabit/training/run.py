@@ -44,8 +44,8 @@ def open_run(
     check(not held, f"{out} holds a run already ({', '.join(held)}): --resume {out} goes on with it, another "
           "--out starts anew")
     linked = [name for name in ("samples", "tensorboard") if (out / name).is_symlink()]
-    check(not linked, f"{out} has links for folders ({', '.join(linked)}); what a run writes stays inside its "
-          "own folder")
+    check(not linked, f"{out} has links for folders ({', '.join(linked)}); what a run writes stays inside "
+          "its own folder")
     try: (out / "samples").mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise RabitError(f"{out} cannot be written ({e.strerror or e}); a folder where you may write is "
@@ -96,9 +96,8 @@ def watch(
         features = f"losses use {trainer.vgg.note}" if trainer.vgg is not None else "no VGG19 in the losses"
         if progress: bar.write(f"log, samples and weights: {out}; {features}")
         trainer.callbacks += run_callbacks(trainer, shown, out, bar, tensorboard, live)
-        with closing(prefetch(dataset, trainer.done, config.batch, trainer.device,
-                              rank_and_world_size=ranks)) as batches:
-            trainer.fit(sized_batches(trainer, batches), asked.is_set)
+        batches:Any = prefetch(dataset, trainer.done, config.batch, trainer.device, rank_and_world_size=ranks)
+        with closing(batches): trainer.fit(sized_batches(trainer, batches), asked.is_set)
         stopped = trainer.done < config.steps
         if stopped and trainer.rank == 0: save_state(trainer, out)
         trainer.barrier()  # nobody leaves while the first one writes: torchrun would end them all
@@ -147,7 +146,7 @@ def train(
     out = Path(out)
     with init_distributed(device) as where, ExitStack() as stack:
         resumed = load_state(out, where, steps) if config is None else None
-        settings = resumed.config if config is None else config
+        settings:Any = config if resumed is None else resumed.config
         dataset = dataset or make_dataset(settings)
         check_data(dataset, settings)
         if resumed is None and kind_of(settings.model.get("condition", "labels")).is_labels:
