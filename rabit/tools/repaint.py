@@ -14,6 +14,7 @@ from torch import Tensor
 from ..core.figures import show_row
 from ..core.tensors import check, check_labels, IGNORE_INDEX, to_pil
 from ..core.widgets import explore
+from ..inputs.conditions import kind_of
 from ..inputs.images import read_image
 from ..networks.translate import Translator
 from .edit import check_label_map, dilate, fill_hole, flood_select, grow_mask, shift_mask
@@ -106,7 +107,7 @@ def read_image_and_labels(
 )->tuple:    # (1, 3, h, w), (h, w)
     "An image and its label map from any form, of one size and fit for this translator"
     classes, kind = translator.config["classes"], translator.config.get("condition", "labels")
-    check(kind == "labels", f"this model is conditioned on {kind}; one for label maps is needed")
+    check(kind_of(kind).is_labels, f"this model is conditioned on {kind}; one for label maps is needed")
     image = image if isinstance(image, Tensor) else read_image(image)
     labels = labels if isinstance(labels, Tensor) else translator.labels_from(labels)[0]
     check_label_map(labels)
