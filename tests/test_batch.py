@@ -5,7 +5,8 @@ import json, os, shutil
 import pytest, torch
 from PIL import Image
 
-from rabit.training import train_commands as cli
+from rabit.inputs.palettes import read_labels
+from rabit.tools import use_commands as cli
 from rabit.core.tensors import to_pil
 from rabit.networks.translate import Translator, rabit
 from rabit.matching.street import STREET_CLASSES, street_pairs
@@ -78,10 +79,10 @@ def test_files_come_in_natural_order_and_weights_and_exemplar_are_read_once(home
         seen.append(condition); return translate(self, condition, *rest)
     load, read = cli.load_model, cli.read_image
     monkeypatch.setattr(Translator, "translate", spy)
-    monkeypatch.setattr(cli, "load_model", lambda args: loads.append(1) or load(args))
+    monkeypatch.setattr(cli, "load_model", lambda *args: loads.append(1) or load(*args))
     monkeypatch.setattr(cli, "read_image", lambda path: reads.append(path) or read(path))
     assert run(capsys, "maps look.png")[1] == ["wrote 4 of 4 images to out"]
-    expected = [cli.read_labels(home / "maps" / f"{n}.png")[0] for n in ("a2", "a10", "far/b", "far/c.d")]
+    expected = [read_labels(home / "maps" / f"{n}.png")[0] for n in ("a2", "a10", "far/b", "far/c.d")]
     assert all(torch.equal(a, b) for a,
                b in zip(seen, expected, strict=True)) and len(loads) == len(reads) == 1
 
@@ -213,7 +214,7 @@ def test_colored_maps_in_a_folder(home, capsys):
     plain = run(capsys, "maps look.png -o plain")
     for name in NAMES:
         (home / "colored" / name).parent.mkdir(parents=True, exist_ok=True)
-        to_pil(color_labels(cli.read_labels(home / "maps" / f"{name}.png")[0])).save(
+        to_pil(color_labels(read_labels(home / "maps" / f"{name}.png")[0])).save(
             home / "colored" / f"{name}.png"
         )
     assert (plain[0] == 0 and run(capsys, "colored look.png -o one")[0] == 0
@@ -240,7 +241,7 @@ def test_edges_and_joints_are_found_by_the_weights_kind(home, capsys):
     code, _, err = run(capsys, "maps look.png -o none", "joints")
     assert code == 2 and "_candidate.txt are looked for" in err[0]
     code, _, err = run(capsys, "drawn look.png -o none --palette voc", "edges")
-    assert code == 2 and len(err) == 1 and "want edges" in err[0]
+    assert code == 2 and len(err) == 1 and "wants edges" in err[0]
 
 
 def test_label_maps_may_lie_beside_photographs_of_the_same_names(home, capsys):
@@ -251,3 +252,4 @@ def test_label_maps_may_lie_beside_photographs_of_the_same_names(home, capsys):
             Image.open(home / "looks" / f"{name}.webp").convert("RGB").save(f"beside_{part}/{name}.jpg")
     code, out, err = run(capsys, "beside_maps beside_looks -o new")
     assert code == 0 and not err and files(home / "new") == sorted(f"{name}.png" for name in NAMES)
+

@@ -85,7 +85,9 @@ def tensors(draw, ndim=4, side=st.integers(0, 7), likely=torch.float32):
 def all_tensors(found):
     "Every tensor in what a function returned"
     if isinstance(found, torch.Tensor): return [found]
-    if isinstance(found, match.Match): return [found.weights] + ([] if found.peak is None else [found.peak])
+    if isinstance(found, match.Match):
+        best = found.max_similarity
+        return [found.weights] + ([] if best is None else [best])
     if isinstance(found, (tuple, list)): return [t for f in found for t in all_tensors(f)]
     return []
 

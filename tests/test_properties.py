@@ -33,10 +33,10 @@ def lawful(test, call, given, shape=None, strict=False):
 
 @st.composite
 def args(draw, *specs, least=1, most=18):
-    "Tensors like 'b 3 h w' or 'b h w:int' with sizes that agree; one time in five, one of them is anything"
+    "Tensors like 'b 3 h w' or 'b h w:int' with sizes that agree; every other time, one of them is anything"
     sizes = {letter: draw(st.integers(least if letter in "hwHW" else 1, most if letter in "hwHW" else 3))
              for letter in "bnhwHW"}
-    odd = draw(st.integers(0, 5 * len(specs) - 1))
+    odd = draw(st.integers(0, 2 * len(specs) - 1))
     values = draw(st.sampled_from(("normal",) * 12 + VALUES))
     out = []
     for i, spec in enumerate(specs):
@@ -221,10 +221,10 @@ def test_videos(x, radius, temperature):
 
 @pytest.mark.filterwarnings("ignore")
 @few
-@given(args("1 3 h w", "h w:int", "h w"))
+@given(args("h w", "1 3 h w", "h w:int"))
 def test_drawings(x):
     import matplotlib.pyplot as plt
-    image, labels, matrix = x
+    matrix, image, labels = x
     calls = dict(show_row=lambda: figures.show_row([image]),
                  show_grid=lambda: figures.show_grid([[image, labels], [labels]]),
                  color_labels=lambda: colors.color_labels(labels),

@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/60_edit.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import RabitError
 from rabit.matching.street import street_pairs
@@ -134,7 +135,8 @@ def test_regions_move_grow_and_vanish():
 def test_a_history_goes_back_and_forth():
     past = History("a", limit=3)
     for state in "bc": past.do(state)
-    past.undo(); past.undo()
+    past.undo()
+    past.undo()
     assert past.now == "a"
     fails(past.undo, "undo")
     past.redo()

@@ -7,7 +7,6 @@ __all__ = ['VIDEO_SUFFIXES', 'read_frames', 'frame_rate', 'shared_palette', 'che
 
 # %% ../../nbs/6_tools/63a_video_files.ipynb #6ecaef0a
 import math, shutil, subprocess
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -85,7 +84,8 @@ def _ffmpeg(path):
     "The program that writes such videos, or a refusal"
     program = shutil.which("ffmpeg")
     if program is None and find_spec("imageio_ffmpeg"):
-        program = import_module("imageio_ffmpeg").get_ffmpeg_exe()
+        import imageio_ffmpeg
+        program = imageio_ffmpeg.get_ffmpeg_exe()
     check(program is not None, f"{path}: videos of this kind need the program ffmpeg, which is not "
           "installed; .gif, .webp and a folder of images need nothing")
     return program

@@ -26,7 +26,7 @@ from ..networks.perceptual import contextual_loss, feature_matching, perceptual_
 # %% ../../nbs/5_training/52_terms.ipynb #97c61c55
 @dataclass
 class StepContext:
-    "A batch, the model's output, and the networks that judge it: all that a term of the loss looks at"
+    "A batch, the output, and the networks that look at it: all that a term of the loss may use"
     batch:dict                  # of samples
     condition:Tensor            # (b, c, h, w)
     exemplar_condition:Tensor   # (b, c, H, W)
