@@ -183,7 +183,8 @@ RUN_CELLS = """
 import sys
 from pathlib import Path
 from nbdev.test import test_nb
-sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=["notest", "slow", "gpu", "test"], basepath=sys.argv[2])[0])
+skip = ["notest", "slow", "gpu", "test"]
+sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=skip, basepath=sys.argv[2])[0])
 """
 # how long each notebook took once; decides their order alone
 SECONDS = Path(__file__).with_name("seconds.json")  # decides the order alone

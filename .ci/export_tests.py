@@ -9,7 +9,8 @@ import argparse, ast, builtins, importlib, json, re, symtable, sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HEADER = "# Generated from nbs/{} by .ci/export_tests.py: edit the notebook, not this file."
+HEADER = ("# Generated from nbs/{} by .ci/export_tests.py: edit the notebook, not this file.\n"
+          "# ruff: noqa: E501 (lines of cells, indented)")
 HEADER_RE = re.compile(r"^# Generated from (nbs/\S+) by \.ci/export_tests\.py")
 FREE = set(dir(builtins)) - {"display", "get_ipython"} | {"__name__"}
 EXPORTS = {"export", "exports", "exporti"}

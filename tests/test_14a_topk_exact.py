@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/14a_topk_exact.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from rabit.matching.topk import center_scores

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/16a_position_speed.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from fractions import Fraction
 from rabit.matching.position import coord_conv

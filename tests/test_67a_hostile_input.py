@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/67a_hostile_input.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import os
 import random
 import struct

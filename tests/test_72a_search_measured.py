@@ -1,4 +1,5 @@
 # Generated from nbs/7_relatives/72a_search_measured.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import from_blocks
 from rabit.core.tensors import to_blocks

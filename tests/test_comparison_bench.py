@@ -1,4 +1,5 @@
 # Generated from nbs/8_comparison/83_bench.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from fastcore.test import test_fail
 from rabit.comparison.bench import copy_rate

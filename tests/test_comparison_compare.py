@@ -1,4 +1,5 @@
 # Generated from nbs/8_comparison/82_compare.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 from rabit.comparison.compare import COLUMNS
 from rabit.comparison.compare import ablation_table

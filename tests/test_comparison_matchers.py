@@ -1,4 +1,5 @@
 # Generated from nbs/8_comparison/84_matchers.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.comparison.matchers import MATCHERS
 from rabit.comparison.matchers import bilevel

@@ -1,4 +1,5 @@
 # Generated from nbs/8_comparison/85_speed.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.comparison.matchers import bilevel
 from rabit.comparison.matchers import make_inputs

@@ -1,4 +1,5 @@
 # Generated from nbs/8_comparison/80_zoo.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 from rabit.comparison.zoo import ABLATIONS
 from rabit.comparison.zoo import build
 from rabit.comparison.zoo import model_entries

@@ -7,7 +7,15 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from rabit.inputs.conditions import fit_condition, KINDS, paint_condition, read_condition
-from rabit.inputs.edges import canny, edge_distance, edges_condition, fit_edges, image_edges, part_edges, read_edges
+from rabit.inputs.edges import (
+    canny,
+    edge_distance,
+    edges_condition,
+    fit_edges,
+    image_edges,
+    part_edges,
+    read_edges,
+)
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import JOINTS, joints_condition, mirror_joints
 from rabit.core.colors import color_labels
@@ -238,7 +246,9 @@ def test_hostile_files_of_key_points_end_in_one_kind_of_error(tmp_path):
 @given(st.binary(max_size=300), st.binary(max_size=200))
 def test_noise_in_place_of_key_points(tmp_path_factory, a, b):
     folder = tmp_path_factory.mktemp("noise")
-    (folder / "a_candidate.txt").write_bytes(a); (folder / "a_subset.txt").write_bytes(b); (folder / "a.json").write_bytes(a)
+    (folder / "a_candidate.txt").write_bytes(a)
+    (folder / "a_subset.txt").write_bytes(b)
+    (folder / "a.json").write_bytes(a)
     for name in ("a_candidate.txt", "a.json"):
         try: assert read_joints(folder / name).isfinite().all()
         except RabitError: pass

@@ -1,4 +1,5 @@
 # Generated from nbs/0_core/01b_axes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import matplotlib.pyplot as plt
 import torch
 from PIL import Image

@@ -1,4 +1,5 @@
 # Generated from nbs/0_core/01a_colors.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import matplotlib
 import torch
 from rabit.core.colors import color_labels

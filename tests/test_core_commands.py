@@ -1,4 +1,5 @@
 # Generated from nbs/0_core/04_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 from argparse import ArgumentTypeError
 from contextlib import redirect_stderr

@@ -1,4 +1,5 @@
 # Generated from nbs/0_core/00a_devices.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import random
 import torch

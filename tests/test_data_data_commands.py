@@ -1,4 +1,5 @@
 # Generated from nbs/4_data/49_data_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import json
 from PIL import Image

@@ -1,4 +1,5 @@
 # Generated from nbs/4_data/40a_pair_lists.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 from pathlib import Path
 from rabit.core.tensors import RabitError

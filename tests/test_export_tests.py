@@ -43,6 +43,7 @@ def test_marked_cell_becomes_function_with_just_its_imports(tmp_path):
     assert write(tmp_path) == 0
     assert generated(tmp_path) == (
         "# Generated from nbs/03_shapes.ipynb by .ci/export_tests.py: edit the notebook, not this file.\n"
+        "# ruff: noqa: E501 (lines of cells, indented)\n"
         "from rabit.shapes import _half\nfrom rabit.shapes import double\n\n\n"
         "def test_double_of_two():\n    assert double(2) == 4\n    assert _half == 0.5\n")
 

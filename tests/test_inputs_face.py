@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/26_face.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import RabitError
 from rabit.inputs.edges import edge_distance

@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/25_face_layout.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.inputs.face_layout import card
 from rabit.inputs.face_layout import face_layout

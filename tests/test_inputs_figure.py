@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/28_figure.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import sample_at
 from rabit.inputs.figure import FIGURE

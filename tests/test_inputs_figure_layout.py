@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/27_figure_layout.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.inputs.figure_layout import FIGURE_PARTS
 from rabit.inputs.figure_layout import bone

@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/23_joints.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import RabitError
 from rabit.inputs.joints import JOINTS

@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/21_palettes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import tempfile
 import torch

@@ -1,4 +1,5 @@
 # Generated from nbs/2_inputs/29_samples.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from dataclasses import replace
 from rabit.core.registry import register

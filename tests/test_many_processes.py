@@ -96,7 +96,7 @@ def test_a_memory_of_codes_is_that_of_one_process(tmp_path):
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
     process = start(tmp_path, 2, *OPTIONS, "--batch", "3", "--steps", "2", "--out", "run")
     out, err = process.communicate(timeout=200)
-    assert process.returncode != 0 and "a batch of 3 records cannot be shared evenly by 2 processes" in err
+    assert process.returncode != 0 and "a batch of 3 samples cannot be shared evenly by 2 processes" in err
 
 
 def test_a_dead_process_ends_the_run_within_a_minute(tmp_path):

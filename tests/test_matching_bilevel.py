@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/15a_ranking_backward.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from fastcore.test import test_fail

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/12_errors.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.matching.errors import match_errors
 from rabit.matching.errors import nearest_of_class

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/17_fourier.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from rabit.matching.fourier import fourier

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/15b_kernels.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import center_normalize
 from rabit.core.tensors import to_blocks

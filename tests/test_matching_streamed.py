@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/13a_streamed.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.matching.match import dense_match
 from rabit.matching.streamed import streamed_match

@@ -1,4 +1,5 @@
 # Generated from nbs/1_matching/11_street.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from dataclasses import replace
 from rabit.core.tensors import RabitError

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/34_discriminate.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.networks.discriminate import Discriminator
 from rabit.networks.discriminate import PatchDiscriminator

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/30_encode.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 import torch.nn.functional as F
@@ -105,7 +106,8 @@ def test_without_exemplar_labels_the_parser_reads_them():
     image, layout = torch.randn(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
     guess = encoder(layout, image)
     read = one_hot(encoder.segment(image).argmax(1), 3)
-    assert torch.equal(guess.key, encoder.key(image, read)) and torch.equal(guess.query, encoder.query(layout))
+    assert torch.equal(guess.key, encoder.key(image, read))
+    assert torch.equal(guess.query, encoder.query(layout))
     assert torch.equal(guess.segmentation_logits, encoder.segment(image))
     assert not torch.equal(guess.key, encoder.key(image, layout))
 
@@ -129,9 +131,11 @@ def test_a_match_teaches_both_stems_and_the_balance():
     encoder, scenes = Encoder(7, width=4, features=8), street_pairs(range(1), size=(32, 32))
     layout, other = one_hot(scenes["labels"], 7), one_hot(scenes["exemplar_labels"], 7)
     found = encoder(layout, scenes["exemplar"], other)
-    (center_normalize(found.query) * center_normalize(found.key) * torch.randn_like(found.key)).sum().backward()
+    cosines = center_normalize(found.query) * center_normalize(found.key)
+    (cosines * torch.randn_like(found.key)).sum().backward()
     for stem in encoder.net.stems:
-        assert (stem.weight.grad.flatten(2).abs().sum((0, 2))[-3:] > 0).all() and stem.bias.grad.abs().max() > 0
+        assert (stem.weight.grad.flatten(2).abs().sum((0, 2))[-3:] > 0).all()
+        assert stem.bias.grad.abs().max() > 0
     assert encoder.balance.grad.abs() > 0 and all(p.grad is None for p in encoder.parser.parameters())
     assert (encoder.net.stems[1].weight[:, -3:] == 0).all()
 

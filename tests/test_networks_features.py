@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/31_features.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 import torch
 from pathlib import Path
@@ -18,7 +19,8 @@ def said(f, *args, **kwargs):
 
 
 def test_the_layers_are_named_by_block_and_place():
-    assert VGG_LAYERS[0] == "relu1_1" and VGG_LAYERS[-1] == "relu5_4" and len(VGG_LAYERS) == sum(VGG_CONVS) == 16
+    assert VGG_LAYERS[0] == "relu1_1" and VGG_LAYERS[-1] == "relu5_4"
+    assert len(VGG_LAYERS) == sum(VGG_CONVS) == 16
     assert len(VGG_CHANNELS) == len(VGG_CONVS) == 5 and VGG_URL.rsplit("-", 1)[1] == "dcbb9e9d.pth"
 
 

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/32_inject.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import positional_norm
@@ -44,7 +45,8 @@ def test_three_kinds_of_confidence():
     assert multi.shape == (2, 8, 6, 5) and 0 < multi.min() and multi.max() < 1
     assert (multi.std((0, 2, 3)) > 0).all() and (multi[:, 1:] != multi[:, :1]).any()
     x = torch.linspace(-.5, .5, 11)
-    torch.testing.assert_close(4 * (torch.sigmoid(x) - .5), x, atol=.011, rtol=0)  # the straight line of the text
+    # the straight line of the text
+    torch.testing.assert_close(4 * (torch.sigmoid(x) - .5), x, atol=.011, rtol=0)
 
 
 def test_an_unknown_kind_of_confidence_is_refused():
@@ -73,7 +75,8 @@ def test_the_injector_ignores_what_is_not_trusted():
     assert same(injector(x, z, always), injector(x + 1, z, always))
     assert not same(injector(x, z, always), injector(x, z + 1, always))
     blind = Injector(7, (4, 8, 12), "none")
-    assert same(blind(x, z, never), blind(x + 1, z, always))      # "none" reads neither the condition nor CMAP
+    # "none" reads neither the condition nor CMAP
+    assert same(blind(x, z, never), blind(x + 1, z, always))
 
 
 def test_gradients_reach_every_parameter_of_the_injector():

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/35_losses.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,7 @@ def test_the_cycle_counts_what_was_reached():
     column_sum = torch.tensor([[3., 0.], [.5, 0.]]).view(1, 1, 2, 2)  # because nobody asked for it
     assert cycle_loss(z, returned) == .5
     assert cycle_loss(z, returned, column_sum) == 0
-    returned[..., :2, :2] = .25                                 # tokens of weight 1 and 1/2, errors of 3/4 and 0
+    returned[..., :2, :2] = .25      # tokens of weight 1 and 1/2, errors of 3/4 and 0
     assert abs(cycle_loss(z, returned, column_sum) - .75 * 1 / 1.5) < 1e-6
 
 
@@ -74,7 +75,7 @@ def test_the_mask_loss_by_hand():
     ids = torch.tensor([[[0, 1, 255, 1]]])
     warped = torch.zeros(1, 4, 1, 4)
     warped[0, :, 0, 0] = .25                             # undecided among four
-    warped[0, 1, 0, 1] = .5                              # a row sum of a half, all of it right; unknown; nothing
+    warped[0, 1, 0, 1] = .5            # a row sum of a half, all of it right; unknown; nothing
     assert abs(mask_loss(warped, ids).item() - math.log(4) / 2) < 1e-3
     warped[0, 3, 0, 3] = 1.                              # all of it wrong
     assert abs(mask_loss(warped, ids).item() - (math.log(4) + 0 - math.log(1e-4)) / 3) < 1e-3

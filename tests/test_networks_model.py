@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/36_model.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError
@@ -45,8 +46,8 @@ def test_one_pass_returns_maps_of_the_right_sizes():
     batch = street_pairs(range(8), seed=0, size=(64, 64))
     with torch.no_grad(): found = tiny().eval()(*conditions(batch))
     assert found.image.shape == found.warped.shape == batch["image"].shape
-    grids = (found.query.shape[-2:], found.key.shape[-2:], found.confidence.shape[-2:], found.match.query_size)
-    assert {tuple(size) for size in grids} == {(32, 32)}
+    grids = {tuple(x.shape[-2:]) for x in (found.query, found.key, found.confidence)}
+    assert grids == {(32, 32)} == {found.match.query_size}
     assert found.image.abs().max() <= 1 and 0 <= found.confidence.min() and found.confidence.max() <= 1
 
 
@@ -63,7 +64,7 @@ def test_the_slots_alone_fail_on_odd_sizes_and_the_translator_does_not():
 def test_positions_of_odd_sizes_are_cropped_and_clamped():
     batch = street_pairs([6], seed=0, size=(51, 70))
     with torch.no_grad(): found = tiny().eval()(*conditions(batch))
-    position = crop_to(found.match.argmax((56, 72)), (51, 70))                     # x, y on the padded exemplar
+    position = crop_to(found.match.argmax((56, 72)), (51, 70))         # x, y on the padded exemplar
     beyond = (position[:, 0] > 69) | (position[:, 1] > 50)
     print(f"{beyond.float().mean():.1%} of the pixels are matched into the exemplar's padding")
     position = torch.stack([position[:, 0].clamp(max=69), position[:, 1].clamp(max=50)], 1)

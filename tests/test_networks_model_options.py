@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/39_model_options.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from PIL import Image
 from pathlib import Path

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/35a_perceptual.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from rabit.networks.losses import feature_consistency

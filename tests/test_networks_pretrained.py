@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/37_pretrained.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import torch
 from pathlib import Path
@@ -56,8 +57,8 @@ def test_broken_files_are_named():
 
 def test_configurations_of_version_0_1_are_read_with_the_names_of_today():
     old = dict(builder="rabit.baselines.dynast.dynast", classes=3, condition="picture", numbering="ade20k")
-    assert upgraded_config(old) == dict(builder="dynast", classes=3, condition="image", label_mapping="ade20k")
-    assert upgraded_config(upgraded_config(old)) == upgraded_config(old)
+    new = dict(builder="dynast", classes=3, condition="image", label_mapping="ade20k")
+    assert upgraded_config(old) == upgraded_config(new) == new
 
 
 def test_every_shipped_model_says_how_it_was_built():
@@ -118,7 +119,8 @@ def test_a_saved_model_comes_back_bit_for_bit():
         assert sorted(p.name for p in whole.iterdir()) == ["README.md", "config.json", "model.safetensors"]
         assert ((whole / "README.md").read_text() == "# Mine\n" and again.config == model.config
                 and not again.training)
-        assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
+        states = again.state_dict().values(), model.state_dict().values()
+        assert all(torch.equal(a, b) for a, b in zip(*states))
         sizes = [(f / "model.safetensors").stat().st_size for f in (whole, half)]
         assert sizes[1] < .6 * sizes[0]
         labels, image = torch.zeros(64, 64, dtype=torch.int64), torch.zeros(1, 3, 64, 64)
@@ -157,7 +159,8 @@ def test_a_save_that_fails_leaves_what_was_there():
 def test_a_builder_of_your_own_is_called_if_it_is_given_or_registered():
     def mine(classes:int, size:tuple=(64, 64), block:int=8)->PretrainedNet:
         "RABIT with larger blocks"
-        rest = dict(features=24, stride=2, position="none", frame="box", confidence="multi", condition="labels")
+        rest = dict(features=24, stride=2, position="none", frame="box", confidence="multi",
+                    condition="labels")
         config = dict(classes=classes, size=size, block=block)
         model = PretrainedNet.assemble(BilevelMatcher(block), config | rest | dict(width=8, names=None))
         model.config = config

@@ -1,4 +1,5 @@
 # Generated from nbs/3_networks/38_translate.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import torch
 from PIL import Image
@@ -69,7 +70,8 @@ def test_label_maps_are_told_from_drawings_and_photographs():
     soft = Image.fromarray(drawing).resize((50, 50), Image.Resampling.BILINEAR)
     faces = SceneDataset("face", size=(64, 64)).batch([3])
     painted, photograph = to_pil(paint_condition(faces["condition"], "edges")), to_pil(faces["image"])
-    for x in (drawing, Image.fromarray(drawing).convert("1"), soft, painted, photograph, photograph.convert("L")):
+    two_values = Image.fromarray(drawing).convert("1")
+    for x in (drawing, two_values, soft, painted, photograph, photograph.convert("L")):
         assert not looks_like_labels(x)
 
 
@@ -134,8 +136,8 @@ def test_translate_restores_the_mode_when_it_fails():
 
 
 def test_the_parser_stands_in_for_exemplar_labels():
-    record, model = street_pairs([6], seed=0, size=(64, 64)), tiny().eval()
-    condition, exemplar, exemplar_condition = conditions(record)
+    batch, model = street_pairs([6], seed=0, size=(64, 64)), tiny().eval()
+    condition, exemplar, exemplar_condition = conditions(batch)
     with torch.no_grad():
         told, read = model(condition, exemplar, exemplar_condition), model(condition, exemplar)
         segmentation_logits = one_hot(read.segmentation_logits.argmax(1), len(STREET_CLASSES))
@@ -155,11 +157,11 @@ def test_translate_refuses_what_does_not_fit():
 
 
 def test_edit_keeps_unchanged_pixels_exactly():
-    record = street_pairs([6], seed=0, size=(45, 64))
-    before = record["labels"][0]
+    batch = street_pairs([6], seed=0, size=(45, 64))
+    before = batch["labels"][0]
     after = before.clone()
     after[:20, 10:30] = (after[:20, 10:30] + 1) % len(STREET_CLASSES)
-    original = to_pil(record["image"])
+    original = to_pil(batch["image"])
     edited, anew = (np.asarray(tiny().edit(original, before, after, keep=keep)) for keep in (True, False))
     same = (before == after).numpy()
     assert (edited[same] == np.asarray(original)[same]).all() and (edited[~same] == anew[~same]).all()
@@ -168,9 +170,9 @@ def test_edit_keeps_unchanged_pixels_exactly():
 
 
 def test_edit_refuses_label_maps_of_another_size():
-    record = street_pairs([6], seed=0, size=(64, 64))
-    labels = record["labels"][0]
-    assert fails(lambda: tiny().edit(record["image"], labels, labels[:, :60]), "image of 64×64",
+    batch = street_pairs([6], seed=0, size=(64, 64))
+    labels = batch["labels"][0]
+    assert fails(lambda: tiny().edit(batch["image"], labels, labels[:, :60]), "image of 64×64",
                  "edited of 60×64")
 
 
@@ -226,6 +228,7 @@ def test_a_condition_of_another_kind_is_refused():
     for classes, kind in ((2, "edges"), (35, "joints"), (3, "image")):
         model = tiny(classes=classes, condition=kind, position="coord").eval()
         assert fails(lambda: model.translate(labels, exemplar), "label map", f"conditions are {kind}")
-        if kind != "joints": assert fails(lambda: model.translate(ids, exemplar), "looks like a label map", kind)
+        looks = "OpenPose" if kind == "joints" else "looks like a label map"
+        assert fails(lambda: model.translate(ids, exemplar), looks)
         assert fails(lambda: model.edit(exemplar, labels, labels), "label map", kind)
     assert fails(lambda: tiny().translate(exemplar, exemplar), "shape (1, 3, 64, 64)", "(1, 7, h, w)")

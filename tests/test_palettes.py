@@ -109,7 +109,7 @@ def test_a_patch_of_a_foreign_color_is_no_border(tmp_path, size, said):
     assert said in message and "#090909" in message and f"{MAX_BLENDED_FRACTION:.0%}" in message
 
 
-def test_grey_maps_keep_their_numbers_whatever_the_palette_and_indexed_ones_unless_a_palette_is_given(tmp_path):
+def test_grey_maps_keep_their_numbers_and_indexed_ones_do_unless_a_palette_is_given(tmp_path):
     ids = Image.fromarray(np.array([[0, 5, 255]], np.uint8))
     ids.save(tmp_path / "grey.png")
     ids.putpalette([c for i in range(256) for c in voc_color(255 - i)])
@@ -143,15 +143,20 @@ def test_folders_of_colored_maps_are_data(tmp_path):
                                      augment=False).batch([0, 1])["labels"], r["labels"])
 
 
-@pytest.mark.parametrize("text", ["", "{", "7", "null", '"x"', "[]", "{}", "[[1, 2]]", '[[1, 2, 3.5]]', '[[1, 2, true]]', '{"0": [1, 2, 3], "road": [2, 3, 4]}', '{"300": [1, 2, 3]}', '{"0": "#12345"}',
-                                  '{"0": "red"}', '{"0": {"r": 1}}', '["#000000", "#000000"]', "[" * 50_000, "9" * 5000, '{"' + "1" * 5000 + '": [1, 2, 3]}'])
+@pytest.mark.parametrize("text", ["", "{", "7", "null", '"x"', "[]", "{}", "[[1, 2]]", '[[1, 2, 3.5]]',
+                                  '[[1, 2, true]]', '{"0": [1, 2, 3], "road": [2, 3, 4]}',
+                                  '{"300": [1, 2, 3]}', '{"0": "#12345"}', '{"0": "red"}', '{"0": {"r": 1}}',
+                                  '["#000000", "#000000"]', "[" * 50_000, "9" * 5000, '{"' + "1" * 5000
+                                  + '": [1, 2, 3]}'])
 def test_hostile_palettes_of_json_are_one_error(tmp_path, text):
     (tmp_path / "p.json").write_text(text, encoding="utf-8")
     said = refused(read_palette, tmp_path / "p.json")
     assert "p.json" in said and len(said) < 400
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"0", b"0 1", b"0 1 2", b"x 1 2 3", b"-1 1 2 3", b"0 1 2 256", b"0 1 2 -3", b"256 1 2 3", b"0 #", b"0 #12", b"0 #gggggg", b"#804080", b"0 1 2 3\n1 1 2 3", b"\0\0\0\0", b"1" * 9999])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"0", b"0 1", b"0 1 2", b"x 1 2 3", b"-1 1 2 3",
+                                     b"0 1 2 256", b"0 1 2 -3", b"256 1 2 3", b"0 #", b"0 #12", b"0 #gggggg",
+                                     b"#804080", b"0 1 2 3\n1 1 2 3", b"\0\0\0\0", b"1" * 9999])
 def test_hostile_palettes_of_lines_are_one_error(tmp_path, content):
     (tmp_path / "p.txt").write_bytes(content)
     said = refused(read_palette, str(tmp_path / "p.txt"))

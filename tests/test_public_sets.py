@@ -1,6 +1,6 @@
 """Public sets in the layouts in which they are published: tiny ones written here, and a few real files where
 there are any."""
-import io, json, os, tarfile
+import json, os, tarfile
 from pathlib import Path
 
 import numpy as np, pytest, torch
@@ -75,7 +75,8 @@ def face_parts(i=0, size=32):
     "Masks of a face as CelebAMask-HQ has them: skin below everything, hair over skin, eyes, a nose."
     y, x = np.mgrid[:size, :size] / size
     round_ = lambda cx, cy, rx, ry: ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1
-    return dict(skin=round_(.5, .55, .3, .38), hair=round_(.5, .22, .35, .2), r_eye=round_(.38, .5, .06, .04), l_eye=round_(.62, .5, .06 + .01 * i, .04), nose=round_(.5, .62, .05, .1),
+    return dict(skin=round_(.5, .55, .3, .38), hair=round_(.5, .22, .35, .2), r_eye=round_(.38, .5, .06, .04),
+                l_eye=round_(.62, .5, .06 + .01 * i, .04), nose=round_(.5, .62, .05, .1),
                 r_brow=round_(.38, .42, .07, .02), l_brow=round_(.62, .42, .07, .02), cloth=y > .94)
 
 
@@ -118,9 +119,15 @@ def write_fashion(root, outfits=3, poses=2, size=64):
 # ---- what it is
 
 def test_every_layout_is_recognised_by_its_names(tmp_path):
-    written = {"ade20k": [write_ade(tmp_path/"a"), write_ade(tmp_path/"b", flat=False)], "camvid": [write_camvid(tmp_path/"c", True), write_camvid(tmp_path/"d", False)],
-               "celeba-hq": [write_faces(tmp_path/"e"), write_faces(tmp_path/"f", maps=False), write_faces(tmp_path/"g", masks=False)], "deepfashion": [write_fashion(tmp_path/"h")],
-               "coco-stuff": [write_coco(tmp_path/str(i), *ab) for i, ab in enumerate((("{}2017", "stuffthingmaps/{}2017"), ("images/{}2017", "annotations/{}2017"), ("{}_img", "{}_label")))]}
+    written = {"ade20k": [write_ade(tmp_path/"a"), write_ade(tmp_path/"b", flat=False)],
+               "camvid": [write_camvid(tmp_path/"c", True), write_camvid(tmp_path/"d", False)],
+               "celeba-hq": [write_faces(tmp_path/"e"), write_faces(tmp_path/"f", maps=False),
+                             write_faces(tmp_path/"g", masks=False)],
+               "deepfashion": [write_fashion(tmp_path/"h")],
+               "coco-stuff": [write_coco(tmp_path/str(i), *ab) for i,
+                              ab in enumerate((("{}2017", "stuffthingmaps/{}2017"),
+                                               ("images/{}2017", "annotations/{}2017"),
+                                               ("{}_img", "{}_label")))]}
     expected = {"ade20k": (150, "labels", 3), "camvid": (11, "labels", 4), "celeba-hq": (19, "labels", 4),
                 "deepfashion": (None, "joints", 6), "coco-stuff": (182, "labels", 3)}
     for name, roots in written.items():
@@ -226,7 +233,6 @@ def test_masks_of_two_sizes_are_refused(tmp_path):
 
 def test_left_and_right_change_places_in_a_mirror_and_pseudo_exemplars_never_mirror(tmp_path):
     dataset = open_dataset(write_faces(tmp_path), size=(48, 48), seed=3)
-    eyes = {}
     for i in range(24):
         r = dataset.sample(i)
         for labels in ("labels", "exemplar_labels"):
@@ -248,7 +254,8 @@ def test_a_set_of_labels_gives_the_records_of_a_plain_folder(tmp_path):
         save(image, tmp_path / "images" / f"walk{i % 3}_{i}.png"), save(
             labels, tmp_path / "labels" / f"walk{i % 3}_{i}.png"
         )
-    a, b = FolderDataset(tmp_path, 7, (16, 24), seed=5), FolderDataset(tmp_path, 7, (16, 24), seed=5, layout=detect_layout(tmp_path))
+    a, b = FolderDataset(tmp_path, 7, (16, 24), seed=5), FolderDataset(tmp_path, 7, (16, 24), seed=5,
+                                                                       layout=detect_layout(tmp_path))
     for i in range(20):
         one, two = a.sample(i), b.sample(i)
         assert one.keys() == two.keys() and all(one[k].equal(two[k]) for k in one), i
@@ -268,9 +275,13 @@ def test_edges_of_faces_are_outlines_of_parts_and_the_photograph_elsewhere(tmp_p
     r = dataset.batch(range(4))
     face = [i for i, n in enumerate(CELEBA_NAMES)
             if n not in ("background", "neck", "cloth", "hat", "ear ring", "necklace")]
-    for condition, image, labels in (("condition", "image", "labels"), ("exemplar_condition", "exemplar", "exemplar_labels")):
-        wanted = image_edges(r[image], r[labels], tuple(face),
-                             tuple(i for i in face if CELEBA_NAMES[i] != "hair"))
+    for condition, image, labels in (
+        ("condition", "image", "labels"),
+        ("exemplar_condition", "exemplar", "exemplar_labels"),
+    ):
+        wanted = image_edges(
+            r[image], r[labels], tuple(face), tuple(i for i in face if CELEBA_NAMES[i] != "hair")
+        )
         assert r[condition].equal(edges_condition(wanted))
     skin = r["labels"] == 1
     assert not (r["condition"][:, 0] > 0)[skin].all() and (r["condition"][:, 0] > 0)[r["labels"] == 0].any()
@@ -443,33 +454,56 @@ def test_sizes_ids_and_broken_files_are_found_and_named(tmp_path):
                                                              tmp_path/"training"/"ADE_train_00000002.png")
     (tmp_path/"training"/"ADE_train_00000003.jpg").write_bytes(b"\xff\xd8\xff no image")
     dataset = open_dataset(tmp_path, size=(8, 8), augment=False, self_pair_prob=0.)
-    for i, words in ((0, "00000001.jpg is 32×24 but .*00000001.png is 5×5"), (1, "00000002.png holds label id 199, but classes=150"), (2, "00000003.jpg cannot be read")):
-        with pytest.raises(RabitError, match=words): dataset.read_pair(dataset.stems[i])
-    assert list(inspect_folder(tmp_path)["splits"]["training"]["problems"]) == ["sizes differ", "label ids out "
-                                                                             "of range", "unreadable"]
+    for i, words in (
+        (0, "00000001.jpg is 32×24 but .*00000001.png is 5×5"),
+        (1, "00000002.png holds label id 199, but classes=150"),
+        (2, "00000003.jpg cannot be read"),
+    ):
+        with pytest.raises(RabitError, match=words):
+            dataset.read_pair(dataset.stems[i])
+    assert list(inspect_folder(tmp_path)["splits"]["training"]["problems"]) == [
+        "sizes differ",
+        "label ids out of range",
+        "unreadable",
+    ]
     assert not inspect_folder(tmp_path, split="val",
                            classes=3)["fits"] and inspect_folder(tmp_path, split="val")["fits"]
 
 
 def test_wrong_wishes_are_refused(tmp_path):
     write_faces(tmp_path)
-    for wish, words in ((dict(kind="joints"), "its conditions are labels, edges, image, not joints"), (dict(size=(0, 4)), "size"), (dict(self_pair_prob=2), "self_pair_prob"), (dict(seed=-1), "seed"),
-                        (dict(classes=300), "classes=300"), (dict(split="night"), "no split 'night'"), (dict(exemplars=tmp_path/"none.txt"), "no such list")):
-        with pytest.raises(RabitError, match=words): open_dataset(tmp_path, **wish)
+    for wish, words in (
+        (dict(kind="joints"), "its conditions are labels, edges, image, not joints"),
+        (dict(size=(0, 4)), "size"),
+        (dict(self_pair_prob=2), "self_pair_prob"),
+        (dict(seed=-1), "seed"),
+        (dict(classes=300), "classes=300"),
+        (dict(split="night"), "no split 'night'"),
+        (dict(exemplars=tmp_path / "none.txt"), "no such list"),
+    ):
+        with pytest.raises(RabitError, match=words):
+            open_dataset(tmp_path, **wish)
 
 
-@pytest.mark.parametrize("write", [write_ade, write_faces, lambda root: write_faces(root, maps=False), write_fashion, lambda root: write_camvid(root, True)])
+@pytest.mark.parametrize("write", [write_ade, write_faces, lambda root: write_faces(root, maps=False),
+                                   write_fashion, lambda root: write_camvid(root, True)])
 def test_noise_in_any_file_is_one_kind_of_error(tmp_path, write):
     root, rng = write(tmp_path), np.random.default_rng(0)
     files = sorted(p for p in root.rglob("*") if p.is_file())
     for path in rng.choice(files, 8, replace=False):
         kept = path.read_bytes()
-        for noise in (b"", rng.bytes(200), kept[:len(kept) // 2], kept[:20] + rng.bytes(max(len(kept) - 20, 0))):
+        for noise in (
+            b"",
+            rng.bytes(200),
+            kept[: len(kept) // 2],
+            kept[:20] + rng.bytes(max(len(kept) - 20, 0)),
+        ):
             path.write_bytes(noise)
             try:
-                dataset = open_dataset(root, size=(8, 8), augment=False, self_pair_prob=0.)
+                dataset = open_dataset(root, size=(8, 8), augment=False, self_pair_prob=0.0)
                 dataset.batch(range(len(dataset)))
-            except RabitError as error: assert len(str(error)) < 2000
+            except RabitError as error:
+                assert len(str(error)) < 2000
             assert isinstance(str(inspect_folder(root)), str)
         path.write_bytes(kept)
     assert inspect_folder(root)["fits"]
@@ -482,7 +516,8 @@ def test_only_some_files_of_a_large_folder_are_opened(tmp_path, monkeypatch):
     for module in (rabit.data.pairs, rabit.data.inspect):
         monkeypatch.setattr(module, "open_image", lambda path, *a: opened.append(path) or inside(path, *a))
     report = inspect_folder(tmp_path, most=5)
-    assert report["fits"] and len(opened) == 20 and "looked inside 10 of 60" in str(report) and report["splits"]["training"]["pairs"] == 30
+    assert (report["fits"] and len(opened) == 20 and "looked inside 10 of 60" in str(report)
+            and report["splits"]["training"]["pairs"] == 30)
     # spread over the set
     assert [f.stem[-2:] for f in opened[:10:2]] == ["01", "07", "13", "19", "25"]
     detect_layout(tmp_path)
@@ -496,16 +531,21 @@ def test_retrieval_by_features_takes_the_nearest_of_other_groups(tmp_path):
         # every image has a twin in the other walk
         for j in range(2): save(image, tmp_path/f"walk{j}_{i}.png")
     dataset = open_dataset(tmp_path, size=(32, 32), augment=False)
-    found = retrieve_by_features(dataset, lambda x: torch.nn.functional.avg_pool2d(x, 8), k=2, batch_size=3, progress=False)
+    found = retrieve_by_features(dataset, lambda x: torch.nn.functional.avg_pool2d(x, 8), k=2, batch_size=3,
+                                 progress=False)
     assert [t for t, _ in found] == dataset.stems
-    for target, best in found: assert best[0] == f"walk{1 - int(target[4])}{target[5:]}" and len(best) == 2 and all(b[:5] != target[:5] for b in best)
-    with pytest.raises(RabitError, match="k=5, but some images have only 4"): retrieve_by_features(dataset, lambda x: x.mean((2, 3)), k=5, progress=False)
+    for target, best in found:
+        assert (best[0] == f"walk{1 - int(target[4])}{target[5:]}" and len(best) == 2
+                and all(b[:5] != target[:5] for b in best))
+    with pytest.raises(RabitError, match="k=5, but some images have only 4"):
+        retrieve_by_features(dataset, lambda x: x.mean((2, 3)), k=5, progress=False)
     from rabit.networks.features import VGG19
     deep = retrieve_by_features(dataset, deep_features(VGG19(width=4), "relu3_2"), k=1, progress=False)
     assert all(best == [f"walk{1 - int(t[4])}{t[5:]}"] for t, best in deep)
     for p in tmp_path.glob("walk1_*"): p.unlink()
     alone = open_dataset(tmp_path, size=(32, 32), augment=False)
-    assert all(t not in best for t, best in retrieve_by_features(alone, lambda x: x.mean((2, 3)), k=3, progress=False))
+    assert all(t not in best for t, best in retrieve_by_features(alone, lambda x: x.mean((2, 3)), k=3,
+                                                                 progress=False))
 
 
 # ---- real files, where there are any
@@ -514,7 +554,9 @@ real = pytest.mark.skipif(not (REAL/"samples").is_dir(), reason="no real images 
 
 
 @real
-@pytest.mark.parametrize("folder, name, n", [("ade20k", "ade20k", 3), ("celebahq", "celeba-hq", 8), ("celebahqedge", "celeba-hq", 2), ("DeepFashion", "deepfashion", 4)])
+@pytest.mark.parametrize("folder, name, n", [("ade20k", "ade20k", 3), ("celebahq", "celeba-hq", 8),
+                                             ("celebahqedge", "celeba-hq", 2), ("DeepFashion", "deepfashion",
+                                                                                4)])
 def test_samples_of_public_sets_fit_with_every_condition(folder, name, n):
     layout, report = detect_layout(REAL/"samples"/folder), inspect_folder(REAL/"samples"/folder)
     assert layout.name == name and report["fits"], str(report)
@@ -528,10 +570,14 @@ def test_samples_of_public_sets_fit_with_every_condition(folder, name, n):
 
 
 @real
-@pytest.mark.parametrize("folder, split, listed", [("ade20k", "val", 3), ("celebahq", None, 4), ("DeepFashion", None, 2)])
+@pytest.mark.parametrize("folder, split, listed",
+                         [("ade20k", "val", 3), ("celebahq", None, 4), ("DeepFashion", None, 2)])
 def test_published_lists_fit_their_samples(folder, split, listed):
-    dataset = open_dataset(REAL/"samples"/folder, size=(32, 32), split=split, exemplars=REAL/"samples"/f"{folder.lower()}_ref_test.txt", self_pair_prob=0., augment=False)
-    assert len(dataset) == listed and all(len(es) == 1 for es in dataset.lists.values()) and not dataset.batch(range(listed))["visible"].any()
+    dataset = open_dataset(REAL/"samples"/folder, size=(32, 32), split=split,
+                           exemplars=REAL/"samples"/f"{folder.lower()}_ref_test.txt", self_pair_prob=0.,
+                           augment=False)
+    assert (len(dataset) == listed and all(len(es) == 1 for es in dataset.lists.values())
+            and not dataset.batch(range(listed))["visible"].any())
 
 
 @real
@@ -552,7 +598,8 @@ def test_masks_of_eyes_are_where_the_label_maps_of_real_faces_have_them():
 @real
 def test_edges_of_real_faces_are_those_of_the_papers_data_up_to_the_width_of_outlines():
     feature, morphology = pytest.importorskip("skimage.feature"), pytest.importorskip("scipy.ndimage")
-    root, parts = REAL/"samples"/"celebahqedge", ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear", "r_ear", "nose", "u_lip", "mouth", "l_lip", "eye_g", "hair")
+    root, parts = REAL/"samples"/"celebahqedge", ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear",
+                                                  "r_ear", "nose", "u_lip", "mouth", "l_lip", "eye_g", "hair")
     dataset = open_dataset(root, "edges", size=(256, 256), augment=False, self_pair_prob=0.)
     for i, stem in enumerate(dataset.stems):
         image = Image.open(root/"CelebA-HQ-img"/f"{stem}.jpg").resize((256, 256), Image.BICUBIC)
@@ -578,7 +625,8 @@ def test_edges_of_real_faces_are_those_of_the_papers_data_up_to_the_width_of_out
 @real
 def test_a_real_street_is_recognised_and_its_sequences_kept_apart():
     dataset = open_dataset(REAL/"camvid", size=(48, 64))
-    assert dataset.layout.name == "camvid" and len(dataset) == 367 and set(dataset.groups) == {"0001TP", "0006R0", "0016E5"} and inspect_folder(REAL/"camvid", most=10)["fits"]
+    assert (dataset.layout.name == "camvid" and len(dataset) == 367 and set(dataset.groups)
+            == {"0001TP", "0006R0", "0016E5"} and inspect_folder(REAL/"camvid", most=10)["fits"])
     assert inspect_folder(REAL/"camvid", split="val")["splits"]["val"]["ids"][-1] == 255
 
 
@@ -593,7 +641,10 @@ def write_set(root, names, ids=lambda x: x, count=3, size=(24, 32)):
     return drawn["labels"]
 
 
-@pytest.mark.parametrize("names, stored, label_mapping", [("ADE_train_{:08d}", lambda x: torch.where(x == 6, 0, x + 1), "ade20k"), ("0001TP_{:06d}", lambda x: torch.where(x == 6, 11, x), "camvid"), ("walk_{:02d}", None, None)])
+@pytest.mark.parametrize("names, stored, label_mapping",
+                         [("ADE_train_{:08d}", lambda x: torch.where(x == 6, 0, x + 1), "ade20k"),
+                          ("0001TP_{:06d}", lambda x: torch.where(x == 6, 11, x), "camvid"),
+                          ("walk_{:02d}", None, None)])
 def test_a_model_reads_the_files_of_its_set_as_its_training_did(tmp_path, names, stored, label_mapping):
     labels = write_set(tmp_path / "set", names, stored or (lambda x: x))
     wanted = torch.where(labels == 6, 255, labels) if stored else labels
@@ -602,7 +653,9 @@ def test_a_model_reads_the_files_of_its_set_as_its_training_did(tmp_path, names,
     config = train_config(parse_args(rabit_train, options))
     train(config, tmp_path / "run", device="cpu", progress=False)
     model = Translator.from_pretrained(tmp_path / "run")
-    assert model.config["label_mapping"] == label_mapping and (model.config["names"] == list(CAMVID_NAMES) if label_mapping == "camvid" else model.config["names"] is None)
+    assert model.config["label_mapping"] == label_mapping and (model.config["names"] == list(CAMVID_NAMES)
+                                                               if label_mapping == "camvid"
+                                                               else model.config["names"] is None)
     for i in range(3):
         file, image = (
             tmp_path / "set/annotations" / f"{names.format(i)}.png",
@@ -620,24 +673,30 @@ def test_a_number_of_classes_outweighs_names(tmp_path):
     write_set(tmp_path / "mine", "{:012d}"); write_set(tmp_path / "cam", "0001TP_{:06d}")
     # twelve digits alone are no COCO
     assert detect_layout(tmp_path / "mine").name == detect_layout(tmp_path / "mine", 7).name == "folder"
-    assert detect_layout(tmp_path / "cam").name == "camvid" and detect_layout(tmp_path / "cam", 12).name == "folder"
+    assert (detect_layout(tmp_path / "cam").name == "camvid" and detect_layout(tmp_path / "cam", 12).name
+            == "folder")
     dataset = open_dataset(tmp_path / "cam", None, 12, (24, 32))
-    assert dataset.classes == 12 and type(dataset).__name__ == "FolderDataset" and inspect_folder(tmp_path / "cam", 12)["set"] == "folder"
+    assert (dataset.classes == 12 and type(dataset).__name__ == "FolderDataset"
+            and inspect_folder(tmp_path / "cam", 12)["set"] == "folder")
 
 
 def test_the_doctor_compares_the_sizes_of_files_that_it_does_not_look_inside(tmp_path):
     write_set(tmp_path / "mine", "w{:03d}_0", count=60, size=(16, 16))
-    Image.new("L", (8, 16)).save(tmp_path / "mine/annotations/w031_0.png"); (tmp_path / "mine/annotations/w032_0.png").write_text("no image")
+    Image.new("L", (8, 16)).save(tmp_path / "mine/annotations/w031_0.png")
+    (tmp_path / "mine/annotations/w032_0.png").write_text("no image")
     report = inspect_folder(tmp_path / "mine", most=5)
     problems = report["splits"][""]["problems"]
-    assert "w031_0" in problems["sizes differ"][0] and "w032_0" in problems["unreadable"][0] and not report["fits"]
+    assert ("w031_0" in problems["sizes differ"][0] and "w032_0" in problems["unreadable"][0]
+            and not report["fits"])
 
 
 def test_arrays_are_images_and_label_maps(tmp_path):
     labels, model = write_set(tmp_path / "mine", "w{:02d}_0"), rabit(7, (16, 16), width=4, features=8)
     image = np.asarray(Image.open(tmp_path / "mine/images/w00_0.jpg"))
-    assert torch.equal(read_labels(labels[0].numpy()), labels[:1]) and torch.equal(read_image(image), read_image(tmp_path / "mine/images/w00_0.jpg"))
-    assert model.translate(labels[0].numpy(), image).tobytes() == model.translate(labels[0], tmp_path / "mine/images/w00_0.jpg").tobytes()
+    assert (torch.equal(read_labels(labels[0].numpy()), labels[:1])
+            and torch.equal(read_image(image), read_image(tmp_path / "mine/images/w00_0.jpg")))
+    assert (model.translate(labels[0].numpy(), image).tobytes()
+            == model.translate(labels[0], tmp_path / "mine/images/w00_0.jpg").tobytes())
     assert model.edit(image, labels[0].numpy(), labels[1].numpy()).size == (32, 24)
     for odd in (image / 255, image[None], np.zeros((0, 3)), labels[0].numpy() - 1):
         with pytest.raises(RabitError, match="array of shape") as e: read_image(odd)

@@ -1,4 +1,5 @@
 # Generated from nbs/7_relatives/76_matebit.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import json
 import math
 import torch

@@ -1,4 +1,5 @@
 # Generated from nbs/7_relatives/74a_style_objective.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from fastcore.test import test_fail
 from rabit.matching.street import street_pairs

@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/60_edit.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.tensors import RabitError
 from rabit.matching.street import street_pairs

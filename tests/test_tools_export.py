@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/64_export.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import torch
 from contextlib import redirect_stderr

@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/61_repaint.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
 import torch
 from PIL import Image

@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/65_style.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError

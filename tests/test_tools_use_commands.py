@@ -1,4 +1,5 @@
 # Generated from nbs/6_tools/66_use_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import json
 import torch

@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/55_callbacks.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import sys
 import torch

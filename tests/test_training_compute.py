@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/53a_compute.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import torch
 from contextlib import redirect_stderr

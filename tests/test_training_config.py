@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/53_config.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from dataclasses import asdict
 from rabit.core.tensors import RabitError

@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/51_evaluate.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from rabit.core.tensors import labels_of

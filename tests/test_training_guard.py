@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/53b_guard.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
 from rabit.training.guard import find_anomalies

@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/50_metrics.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 import torch.nn.functional as F
 from rabit.core.tensors import RabitError

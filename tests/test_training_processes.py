@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/54b_processes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import os
 import signal

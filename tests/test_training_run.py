@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/56_run.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import io
 import math
 import os
@@ -13,6 +14,7 @@ from rabit.networks.translate import Translator
 from rabit.training.callbacks import read_log
 from rabit.training.callbacks import write_log
 from rabit.training.checkpoint import load_state
+from rabit.training.checkpoint import save_state
 from rabit.training.config import TrainConfig
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
@@ -97,6 +99,20 @@ def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_
         except RabitError as e:
             assert "holds a run already" in str(e) and (out / "state.safetensors").read_bytes() == before
         else: raise AssertionError("a run was overwritten")
+
+
+def test_a_saved_run_does_not_import_the_data_that_its_file_names():
+    with TemporaryDirectory() as folder:
+        train(small(steps=1), folder, device="cpu", progress=False)
+        forged = load_state(folder, cpu)
+        forged.config.data = "rabit_forged_module:Data"
+        save_state(forged, folder)
+        try: train(None, folder, steps=2, device="cpu", progress=False)
+        except RabitError as e: print(e); assert "rabit_forged_module:Data" in str(e) and "register" in str(e)
+        else: raise AssertionError("what a file names was imported")
+        # your own data, registered or passed, are taken
+        train(None, folder, steps=2, device="cpu", progress=False, dataset=make_dataset(small()))
+        assert load_state(folder, cpu).done == 2
 
 
 def test_every_world_trains_through_the_same_loop():

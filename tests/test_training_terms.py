@@ -1,4 +1,5 @@
 # Generated from nbs/5_training/52_terms.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
 import torch
 from rabit.inputs.samples import SceneDataset
 from rabit.inputs.samples import conditions_of

@@ -106,6 +106,10 @@ def build_backbone(
 class TranslatorNet(nn.Module):
     "Encoder, matcher, injector, decoder: a condition and an exemplar in, an image out"
     multiple = 8  # images are padded inside until their sides are multiples of this
+    encoder:Any   # modules; type checkers take what they hold for granted
+    matcher:Any
+    injector:Any
+    decoder:Any
     def __init__(self,
         encoder:nn.Module,   # (condition, exemplar, exemplar_condition) → `Features`
         matcher:nn.Module,   # (query, key) → `Match`

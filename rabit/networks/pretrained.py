@@ -10,7 +10,7 @@ __all__ = ['OLD_BUILDERS', 'shipped_weights', 'find_weights', 'read_weights', 'u
 # %% ../../nbs/3_networks/37_pretrained.ipynb #5b23d637
 import inspect, json, math
 from collections.abc import Callable
-from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 import torch
@@ -26,7 +26,7 @@ from .model import TranslatorNet
 # %% ../../nbs/3_networks/37_pretrained.ipynb #73c10ce9
 def shipped_weights()->dict[str, Path]:  # folders by name
     "The weights that came with rabit: in the installed package, or in a checkout's data/"
-    here = Path(str(import_module("rabit").__file__)).parent
+    here = Path(str(files("rabit")))
     homes = [p for p in (here / "weights", here.parent / "data" / "weights") if p.is_dir()]
     return {p.name: p for home in homes for p in sorted(home.iterdir()) if (p / "config.json").is_file()}
 

@@ -21,6 +21,7 @@ from rabit.core.commands import (
 from ..core.devices import pick_device
 from ..core.figures import save_grid
 from ..core.files import check_output, check_writable, write_atomic, write_json
+from ..core.registry import find
 from ..core.tensors import check
 from ..data.data_commands import check_data, Data, Exemplars, Split
 from ..data.layouts import detect_layout, is_named, open_dataset
@@ -107,6 +108,8 @@ def check_resume(
     check(any((run / name).is_file() for name in (STATE, PREVIOUS)),
           f"--resume {run}: no {STATE} in there, so no run to go on with")
     if options["model"]: find_builder(options["model"], dotted=True)      # typed by the user
+    data = str(options["data"])
+    if is_named(data) and data not in worlds(): find("datasets", data, dotted=True)
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #fa306192
 ModelArgs = Annotated[list[tuple[str, Any]], Arg(read=parse_model_arg, append=True, metavar="NAME=X",
