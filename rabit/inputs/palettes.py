@@ -22,14 +22,15 @@ Palette = dict[tuple[int, int, int], int]  # (red, green, blue) → id
 
 def _rgb_of(color:Any, where:str) -> tuple[int, int, int]:
     "Red, green, blue of [r, g, b] or '#rrggbb'"
+    rgb:Any = color
     if isinstance(color, str) and len(color) == 7 and color[0] == "#":
-        try: color = tuple(bytes.fromhex(color[1:]))
+        try: rgb = tuple(bytes.fromhex(color[1:]))
         except ValueError: pass
-    ok = (isinstance(color, (list, tuple)) and len(color) == 3
-          and all(type(c) is int and 0 <= c <= 255 for c in color))
+    ok = (isinstance(rgb, (list, tuple)) and len(rgb) == 3
+          and all(type(c) is int and 0 <= c <= 255 for c in rgb))
     check(ok, f"{where}: {str(color)[:60]!r} is no color; three whole numbers from 0 to 255, or '#rrggbb', "
           "are needed")
-    red, green, blue = color
+    red, green, blue = rgb
     return red, green, blue
 
 def _table(known:str, void:str) -> Palette:

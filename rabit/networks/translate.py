@@ -92,8 +92,8 @@ class ConditionNet(PretrainedNet):
         if kind.is_labels: return self.labels_from(given)
         if ".png" in kind.suffixes:                        # its files are images, as those of label maps are
             check(not looks_like_labels(given, colors=not kind.is_image), f"{name} {given} looks like a "
-                  f"label map; this model's conditions are {kind.name} (if it holds {kind.what} after all, give "
-                  f"what `read_condition(…, {kind.name!r})` makes of it)")
+                  f"label map; this model's conditions are {kind.name} (if it holds {kind.what} after all, "
+                  f"give what `read_condition(…, {kind.name!r})` makes of it)")
         return read_condition(image_or_path(given), kind.name, canvas)
     def resize_condition(self,
         condition:Tensor,  # from `as_condition`
