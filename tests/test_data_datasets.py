@@ -1,5 +1,6 @@
 # Generated from nbs/4_data/42_datasets.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
+import numpy as np
 import os
 import tempfile
 import torch
@@ -8,6 +9,7 @@ from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
 from rabit.data.datasets import FolderDataset
+from rabit.data.datasets import FolderPairs
 from rabit.data.datasets import FolderReader
 from rabit.data.pairs import folder_layout
 from rabit.inputs.images import read_image
@@ -48,6 +50,18 @@ def test_a_reader_gives_what_its_files_hold_and_decodes_each_of_them_once():
     edges = FolderReader(town, folder_layout(town), None, 7, (64, 64), "edges", cache_bytes=0)
     assert edges.classes == 2 and edges.describe(*edges.read_pair(stem), None).shape == (2, 64, 64)
     assert edges._cache == {}
+
+
+def test_exemplars_come_from_other_walks_and_a_list_decides_where_there_is_one():
+    pairs = FolderPairs(town, classes=7, size=(16, 16), seed=1)
+    rng = np.random.default_rng(0)
+    chosen = [pairs.exemplar_of(i, rng) for i in range(len(pairs))]
+    assert all(pairs.layout.group(e) != pairs.groups[i] for i, e in enumerate(chosen))
+    assert not pairs.are_mates("walkA_00", "walkA_01") and pairs.swap is None
+    with tempfile.TemporaryDirectory() as d:
+        (Path(d)/"list.txt").write_text("".join(f"{s},walkF_03\n" for s in pairs.stems))
+        listed = FolderPairs(town, classes=7, size=(16, 16), exemplars=Path(d)/"list.txt")
+        assert {listed.exemplar_of(i, rng) for i in range(len(listed))} == {"walkF_03"}
 
 
 def test_the_same_index_gives_the_same_sample_in_any_batch_and_any_dataset_of_that_seed():

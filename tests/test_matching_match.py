@@ -7,6 +7,8 @@ from rabit.core.tensors import RabitError
 from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import to_blocks
 from rabit.matching.match import Match
+from rabit.matching.match import _candidates
+from rabit.matching.match import _weighted_sum
 from rabit.matching.match import check_pair
 from rabit.matching.match import dense_match
 
@@ -72,7 +74,6 @@ def test_warp_is_a_matrix_product_and_fine_maps_move_as_patches():
 
 
 def test_a_few_groups_at_a_time_are_all_groups_at_once():
-    from rabit.matching.match import _candidates, _weighted_sum
     g = torch.Generator().manual_seed(0)
     index = torch.randint(0, 40, (2, 9, 6), generator=g)
     weights, tokens = (torch.randn(*s, generator=g).double().requires_grad_() for s in ((2, 9, 4, 6), (2, 40, 5)))

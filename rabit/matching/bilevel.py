@@ -100,7 +100,9 @@ def _valid_tokens(x, block):  # → (g, p)
 class _ChunkedQuery:
     "Where each chunk of a query lies, and what it needs: shared by the forward and the backward pass"
     def __init__(self, query, key, block, k):
-        self.query, self.block, self.k, self.gathered = query, block, k, query.new_empty(0)
+        self.query = query
+        self.block, self.k = block, k
+        self.gathered = query.new_empty(0)
         self.rows, self.columns = grid_of(query.shape[-2:], (block, block))
         self.real, self.key_real = _valid_tokens(query, block), _valid_tokens(key, block)
         self.key = _BlockedMap(key, block, self.key_real)
@@ -135,8 +137,10 @@ class _BilevelFunction(torch.autograd.Function):
     "`attend_blocks` of `rank_blocks`, chunk by chunk: weights, max_similarity (b, g, p), chosen"
     @staticmethod
     def forward(ctx, query, key, block, k, eps, temperature, topk):
-        chunked, (b, p) = _ChunkedQuery(query, key, block, k), (len(query), block**2)
-        g, ragged, new = len(chunked.real), not chunked.key_real.all(), query.new_empty
+        chunked = _ChunkedQuery(query, key, block, k)
+        b, p = len(query), block**2
+        g, new = len(chunked.real), query.new_empty
+        ragged = not chunked.key_real.all()
         weights, max_similarity = new(b, g, p, k * p), new(b, g, p)
         kept, line = new(b, g, k), new(b, g, 4)
         chosen, at = (torch.empty(b, g, size, dtype=torch.int64, device=query.device) for size in (k, p))

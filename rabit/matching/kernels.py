@@ -80,7 +80,8 @@ def _tile(block, c):  # tokens of a block that are held at once
 def _columns(x, block): return grid_of(x.shape[-2:], (block, block))[1]
 
 def _find_stats(x, block):  # (b, c, h, w) → means (b, g, c), their scale (b, g), stats of tokens (b, g, p, 2)
-    (b, c, h, w), (rows, columns) = x.shape, grid_of(x.shape[-2:], (block, block))
+    b, c, h, w = x.shape
+    rows, columns = grid_of((h, w), (block, block))
     def new(*shape): return x.new_empty(b, rows * columns, *shape, dtype=torch.float32)
     out, sizes = (new(c), new(), new(block**2, 2)), (h, w, c, columns, block, _tile(block, c), _pow2(c))
     _block_stats[(rows * columns, b)](x, *out, *x.stride(), *sizes)
@@ -94,14 +95,17 @@ def _select(scores, chosen, line, n, eps, k:tl.constexpr, N:tl.constexpr):
     s = tl.load(scores + row * n + at, mask=at < n, other=-float("inf"))
     apart = tl.where(at < n, s - tl.sum(tl.where(at < n, s, 0.), 0) / n, 0.)
     spread = tl.maximum(tl.sqrt(tl.sum(apart * apart, 0) / n), 1e-4)
-    left, kth, next = s, 0., 0.
+    left = s
+    kth, next = 0., 0.
     for i in tl.static_range(k + 1):
-        kth, next, best = next, tl.max(left, 0), tl.argmax(left, 0)
+        kth, next = next, tl.max(left, 0)
+        best = tl.argmax(left, 0)
         if i < k:
             tl.store(chosen + row * k + i, best.to(tl.int64))
             left = tl.where(at == best, -float("inf"), left)
     factor = 1 / (spread * eps)
-    z, won, t = ((s - kth) + (s - next)) * factor, (at < n) & (left == -float("inf")), 0.
+    z, t = ((s - kth) + (s - next)) * factor, 0.
+    won = (at < n) & (left == -float("inf"))
     for _ in range(8):
         lost, gained = tl.where(won, tl.sigmoid(t - z), 0.), tl.where(won | (at >= n), 0., tl.sigmoid(z - t))
         loss, gain = tl.maximum(tl.sum(lost, 0), 1.2e-38), tl.maximum(tl.sum(gained, 0), 1.2e-38)
@@ -140,8 +144,9 @@ def _attend(q, z, q_stats, z_stats, chosen, line, scores, weights, max_similarit
             k:tl.constexpr, side:tl.constexpr, exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr,
             C:tl.constexpr, soft:tl.constexpr):
     "A program per R tokens of a block: weights, largest similarity and where it is, candidates' numbers"
-    part, g, b = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    p, t, column = side * side, part * R + tl.arange(0, R), tl.arange(0, Q)
+    part, p = tl.program_id(0), side * side
+    g, b = tl.program_id(1), tl.program_id(2)
+    t, column = part * R + tl.arange(0, R), tl.arange(0, Q)
     row = (b * tl.num_programs(1) + g).to(tl.int64)
     y, x, here = _token_places(g, t, columns, h, w, side)
     block = tl.load(chosen + row * k + column // p, mask=column < k * p, other=0).to(tl.int32)
@@ -173,8 +178,9 @@ def _attend_backward(q, z, q_stats, z_stats, chosen, weights, grad_weights, grad
                      key_columns, n, inverse_temperature, k:tl.constexpr, side:tl.constexpr,
                      exact:tl.constexpr, R:tl.constexpr, Q:tl.constexpr, C:tl.constexpr):
     "The derivative of `_attend`: slopes by features (b, h, w, c), and by log A of chosen blocks (b, g, k)"
-    part, g, b = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    p, t, column = side * side, part * R + tl.arange(0, R), tl.arange(0, Q)
+    part, p = tl.program_id(0), side * side
+    g, b = tl.program_id(1), tl.program_id(2)
+    t, column = part * R + tl.arange(0, R), tl.arange(0, Q)
     row, channel = (b * tl.num_programs(1) + g).to(tl.int64), tl.arange(0, C)
     y, x, here = _token_places(g, t, columns, h, w, side)
     block = tl.load(chosen + row * k + column // p, mask=column < k * p, other=0).to(tl.int32)
@@ -218,7 +224,8 @@ def _select_backward(scores, chosen, line, grad_log_soft, out, n, soft:tl.conste
     "A program per row: slopes by log A of the chosen blocks (…, k) → by block scores (…, g')"
     row, at = tl.program_id(0).to(tl.int64), tl.arange(0, N)
     A = _indicators(tl.load(scores + row * n + at, mask=at < n, other=-float("inf")), line, row)
-    total, grad_kept, w = 0., tl.zeros((N,), tl.float32), A * (1 - A)
+    total, w = 0., A * (1 - A)
+    grad_kept = tl.zeros((N,), tl.float32)
     for i in tl.static_range(k):
         hit = at == tl.load(chosen + row * k + i)
         kept = tl.sum(tl.where(hit, A, 0.), 0)
@@ -255,9 +262,12 @@ class _KernelFunction(torch.autograd.Function):
     "Weights, max_similarity (b, g, p), chosen blocks, numbers of the candidates"
     @staticmethod
     def forward(ctx, query, key, block, k, eps, temperature, topk):
-        (b, c), p, exact = query.shape[:2], block**2, query.dtype == torch.float32
-        (q, q_scale, q_stats), (z, z_scale, z_stats) = _find_stats(query, block), _find_stats(key, block)
-        scores, g, n = q @ z.mT, q.shape[1], z.shape[1]
+        b, c = query.shape[:2]
+        p, exact = block**2, query.dtype == torch.float32
+        q, q_scale, q_stats = _find_stats(query, block)
+        z, z_scale, z_stats = _find_stats(key, block)
+        g, n = q.shape[1], z.shape[1]
+        scores = q @ z.mT
         weights, max_similarity, line = (q.new_empty(b, g, *size) for size in ((p, k * p), (p,), (4,)))
         chosen, best, index = (torch.empty(b, g, size, dtype=torch.int64, device=q.device)
                                for size in (k, p, k * p))
@@ -279,7 +289,9 @@ class _KernelFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_weights, grad_similarity, *_):
         query, key, weights, best, chosen, line, q, q_scale, q_stats, z, z_scale, z_stats = ctx.saved_tensors
-        (block, k, topk), (b, g, c), n = ctx.settings, q.shape, z.shape[1]
+        block, k, topk = ctx.settings
+        b, g, c = q.shape
+        n = z.shape[1]
         grad_q, grad_z = (torch.zeros(b, *x.shape[-2:], c, device=x.device) for x in (query, key))
         grad_log_soft = q.new_zeros(b, g, k)
         grad_q_means, grad_z_means = torch.zeros_like(q), torch.zeros_like(z)
@@ -297,7 +309,8 @@ class _KernelFunction(torch.autograd.Function):
 
 def _finish(x, grad_tokens, grad_means, means, scale, block):
     "The gradient by a map, in its layout and precision"
-    grad, (b, c) = torch.empty_like(x), x.shape[:2]
+    grad = torch.empty_like(x)
+    b, c = x.shape[:2]
     _finish_grad[(means.shape[1], b)](grad_tokens, grad_means, means, scale, grad, *grad.stride(),
                                       *grad.shape[-2:], c, _columns(grad, block), block, _tile(block, c),
                                       _pow2(c))

@@ -51,7 +51,8 @@ class _StoredWeights:
 # %% ../../nbs/1_matching/13_match.ipynb #9ac4cddd
 def _zero_padding(weights, size, block):
     "The weights with the rows of padded queries set to 0"
-    (h, w), (rows, cols) = size, grid_of(size, block)
+    h, w = size
+    rows, cols = grid_of(size, block)
     check(weights.ndim == 4 and weights.shape[1:3] == (rows * cols, block[0] * block[1]),
           f"weights {tuple(weights.shape)} do not fit a query grid of {h}×{w} in blocks of "
           f"{block[0]}×{block[1]}: (b, {rows * cols}, {block[0] * block[1]}, q) is needed")
@@ -168,7 +169,8 @@ def _to_patches(v, r):                                                # (b, c, h
     return to_blocks(v, r).flatten(2).transpose(1, 2).unflatten(2, (h, w))
 
 def _from_patches(x, r):                                              # (b, r·r'·c, h, w) → (b, c, h·r, w·r')
-    (b, d, h, w), p = x.shape, r[0] * r[1]
+    b, d, h, w = x.shape
+    p = r[0] * r[1]
     return from_blocks(x.flatten(2).transpose(1, 2).reshape(b, h * w, p, d // p), (h * r[0], w * r[1]), r)
 
 # %% ../../nbs/1_matching/13_match.ipynb #edc274de
@@ -184,7 +186,8 @@ class _GatherMatmul(torch.autograd.Function):
     @staticmethod
     def forward(ctx, weights, tokens, index):
         ctx.save_for_backward(weights, tokens, index)
-        (b, g, p, q), d = weights.shape, tokens.shape[-1]
+        b, g, p, q = weights.shape
+        d = tokens.shape[-1]
         out = weights.new_empty(b, g, p, d)
         for i, some in _group_chunks(index, d):
             candidates = tokens[i].index_select(0, index[i, some].flatten()).view(-1, q, d)

@@ -32,7 +32,8 @@ def tokens_of_blocks(
     "The tokens inside the chosen blocks; a last block may extend beyond the grid"
     check(chosen.ndim == 3 and chosen.dtype == torch.int64, f"chosen blocks of shape {tuple(chosen.shape)} "
           f"and type {chosen.dtype} do not fit: int64 (b, g, k) is needed")
-    (h, w), cols = size, grid_of(size, (block, block))[1]
+    h, w = size
+    cols = grid_of(size, (block, block))[1]
     inside = torch.arange(block, device=chosen.device)
     y = (chosen // cols * block)[..., None, None] + inside[:, None]                          # (b, g, k, B, 1)
     x = (chosen % cols * block)[..., None, None] + inside                                    # (b, g, k, 1, B)
@@ -91,7 +92,8 @@ def attend_blocks(
 )->Match:             # n·k·p weights
     "Attend inside the chosen blocks, with the soft indicator as a prior (RABIT, section 3.1)"
     check(temperature > 0, f"temperature must be > 0, got {temperature}")
-    sides, (b, g, _) = (block, block), ranking.chosen.shape
+    b, g, _ = ranking.chosen.shape
+    sides = block, block
     q, z = to_blocks(center_normalize(query), sides), to_blocks(center_normalize(key), sides)
     first = torch.arange(b, device=z.device)[:, None, None] * z.shape[1]     # where each image's blocks begin
     kept = z.flatten(0, 1).index_select(0, (ranking.chosen + first).flatten()).view(b, g, -1, z.shape[-1])

@@ -18,7 +18,8 @@ from .match import check_pair, Match
 class _Rows:
     "Rows of the weights of a dense match, a few at a time"
     def __init__(self, query:Tensor, key:Tensor, temperature:float):  # (b, n, c), (b, m, c), normalised
-        self.query, self.key, self.temperature = query, key, temperature
+        self.query, self.key = query, key
+        self.temperature = temperature
 
     def map(self, f:Callable, *maps:Tensor)->list:
         "f(scores, weights, …) of some query tokens (b, r, m), in turn; the maps (b, n, d) are cut alike"

@@ -77,7 +77,9 @@ def _solve_boundaries(
 # %% ../../nbs/1_matching/14b_topk_sorted.ipynb #9515a791
 def _vjp_ranks(p, grad, eps):
     "The vector-Jacobian product (…, n) from P and its gradient (…, k + 1, n); differentiable itself"
-    tiny, (above, below), (high, low) = torch.finfo(p.dtype).tiny, _sides(p), _sides(p * grad)
+    tiny = torch.finfo(p.dtype).tiny
+    above, below = _sides(p)
+    high, low = _sides(p * grad)
     H = _newton_matrix(above, below, torch.ones_like(above))
     scale = H.diagonal(dim1=-2, dim2=-1).clamp_min(tiny).rsqrt()
     V = (above * low - below * high).sum(-1)

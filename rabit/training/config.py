@@ -195,7 +195,7 @@ def preset(
         use_saved(base, saved, changes["init_from"], changes.get("builder"))
     elif changes.get("builder", base.builder) != base.builder:
         base.model = {k: base.model[k] for k in ("width", "features") if k in base.model}
-    if kind == "image": base.classes = kind_of(kind).channels or base.classes
+    if kind is not None and kind_of(kind).is_image: base.classes = kind_of(kind).channels or base.classes
     elif "data" in changes and is_named(changes["data"]):
         named = open_dataset(changes["data"])
         base.classes, kind = named.classes, named.condition
