@@ -383,7 +383,7 @@ def attempt(name, *argv):
     "`refused` in one line, or `accepted`; anything else fails"
     with clock(), warnings.catch_warnings(): code, out, err = call(COMMANDS[name], *argv)
     assert "Traceback" not in out + err
-    if err.startswith(f"{name}: --") and " is called --" in err: err = err.split("\n", 1)[1]      # an old option
+    if err.startswith(f"{name}: --") and " is called --" in err: err = err.split("\n", 1)[1]  # an old option
     if code == 2: assert err.startswith(f"{name}: ") and err.count("\n") == 1 and err[:-1].isprintable(), err
     else: assert code in (0, 1), (code, err)
     return "refused" if code == 2 else "accepted"

@@ -134,7 +134,7 @@ def _help(text, default):
 
 def _flag(name): return ("--" if len(name) > 1 else "-") + name.rstrip("_").replace("_", "-")
 
-def _add_option(p, parameter, text):
+def _add_option(p:Parser, parameter:inspect.Parameter, text:str|None):
     "Give a parser the option (or positional argument) that a parameter describes"
     kind, arg = _read_annotation(parameter.annotation)
     empty, default = inspect.Parameter.empty, parameter.default
