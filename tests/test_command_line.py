@@ -86,6 +86,9 @@ def make_data(home):
     (home / "run").mkdir()
     (home / "run" / "state.safetensors").write_bytes(b"cut short")
     (home / "run" / "model.safetensors").write_bytes(b"cut short")
+    (home / "trained").mkdir()
+    (home / "trained" / "state.safetensors").write_bytes(b"never read")
+    (home / "trained" / "train.json").write_text('{"data": "street", "builder": "rabit"}')
 
 
 @pytest.fixture
@@ -227,6 +230,8 @@ def test_training_refuses_what_does_not_fit(home, capsys, line, words): refused(
         ("--resume weights", ["weights", "no run"]),
         ("--resume run", ["run/state.safetensors", "cut short"]),
         ("--resume run --lr 1e-3 --batch 2", ["--batch", "--lr", "--steps"]),
+        ("--resume trained --data face", ["its data is 'street'", "--data face"]),
+        ("--resume trained --model dynast", ["its model is 'rabit'", "--model dynast"]),
         ("--preset tiny --steps 2 --out run", ["run", "--resume"]),
         ("--preset tiny --steps 2 --out street.png/run", ["street.png/run", "cannot be written"]),
     ],

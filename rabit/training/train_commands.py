@@ -20,7 +20,7 @@ from rabit.core.commands import (
 )
 from ..core.devices import pick_device
 from ..core.figures import save_grid
-from ..core.files import check_output, check_writable, write_atomic, write_json
+from ..core.files import check_output, check_writable, read_json, write_atomic, write_json
 from ..core.registry import find
 from ..core.tensors import check
 from ..data.data_commands import check_data, Data, Exemplars, Split
@@ -107,6 +107,13 @@ def check_resume(
           f"--tensorboard fit, not {option_names(odd)}")
     check(any((run / name).is_file() for name in (STATE, PREVIOUS)),
           f"--resume {run}: no {STATE} in there, so no run to go on with")
+    typed = [name for name in ("data", "model") if name in changed_options(rabit_train, options)]
+    saved = read_json(run / "train.json") if typed else {}
+    for name, field in (("data", "data"), ("model", "builder")):
+        given = options[name]
+        same = name not in typed or saved.get(field) in (given, str(Path(given).resolve()))
+        has = saved.get(field)
+        check(same, f"--resume {run}: its {name} is {has!r}, which --{name} {given} would change")
     if options["model"]: find_builder(options["model"], dotted=True)      # typed by the user
     data = str(options["data"])
     if is_named(data) and data not in worlds(): find("datasets", data, dotted=True)
