@@ -51,7 +51,9 @@ def _import(path):
 def _unknown(kind, name):
     "What to say of a name that nobody registered"
     known = f"choose from {', '.join(registered(kind)) or '(nothing is registered)'}"
-    if "." not in name and ":" not in name: return f"unknown {PARTS[kind]} {name!r}; {known}"
+    if "." not in name and ":" not in name:
+        return (f"unknown {PARTS[kind]} {name!r}; {known}; one of your own needs "
+                f"rabit.register({kind!r}, {name!r}, …) before")
     return (f"unknown {PARTS[kind]} {name!r}, and a file that names it does not get it imported; if you "
             f"trust it, call rabit.register({kind!r}, {name!r}, …) before, or type its name as an option; "
             f"otherwise {known}")

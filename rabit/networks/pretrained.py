@@ -144,7 +144,7 @@ def build(
         raise RabitError(f"builder {name!r} cannot use these arguments ({str(e).splitlines()[0]})") from None
     check(isinstance(model, TranslatorNet), f"builder {name!r} returned a {type(model).__name__}; a "
           "`Translator` is needed")
-    model.config.setdefault("builder", name)
+    if name: model.config["builder"] = OLD_BUILDERS.get(name, name)  # found again by what it was asked for
     return model
 
 # %% ../../nbs/3_networks/37_pretrained.ipynb #f188e2aa

@@ -8,6 +8,7 @@ __all__ = ['STATE', 'PREVIOUS', 'OLD_PREFIXES', 'OLD_VALUES', 'load_optimizer', 
 
 # %% ../../nbs/5_training/54a_checkpoint.ipynb #816b1253
 import hashlib, json, sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..core.files import write_atomic
 from ..core.tensors import check, RabitError
 from ..networks.pretrained import check_weights, find_weights, load_strict, read_weights, saved_config
 from .config import config_from, make_model, OLD_TERMS, TrainConfig
-from .trainer import Trainer
+from .trainer import Callback, Trainer
 
 # %% ../../nbs/5_training/54a_checkpoint.ipynb #6a10e984
 def load_optimizer(
@@ -159,6 +160,7 @@ def load_state(
     out,      # folder of a run
     device:torch.device,  # where to go on
     steps:int|None=None,  # a new end, if the run shall be longer; the schedule then follows it
+    callbacks:Iterable[Callback]=(),  # your own, beside the guard and the average
 )->Trainer:
     "A trainer where a run stopped: at its last save, or at the one before if that is damaged"
     path, previous = Path(out) / STATE, Path(out) / PREVIOUS
@@ -170,6 +172,7 @@ def load_state(
         # it must not take the good one's place at the next save
         with suppress(OSError): path.replace(path.with_name("state.damaged.safetensors"))
     trainer = Trainer(config if steps is None else replace(config, steps=steps), device)
+    trainer.callbacks += callbacks
     restore(trainer, tensors, done, path)
     return trainer
 

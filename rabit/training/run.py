@@ -150,11 +150,12 @@ def train(
     dataset:Any=None,    # the data; default: what the configuration names
     tensorboard:bool=False,  # write for TensorBoard, too? (extra `tensorboard`)
     live:bool=False,     # draw the curves in the notebook while training?
+    callbacks:Iterable[Callback]=(),  # your own, called before those that log and save
 )->Translator:           # the exponential moving average
     "Train a model, with log, samples and saves; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
     out = Path(out)
     with init_distributed(device) as where, ExitStack() as stack:
-        resumed = load_state(out, where, steps) if config is None else None
+        resumed = load_state(out, where, steps, callbacks) if config is None else None
         settings:Any = config if resumed is None else resumed.config
         if dataset is None and resumed is not None: check_registered(settings.data)
         dataset = dataset or make_dataset(settings)
@@ -162,6 +163,7 @@ def train(
         if resumed is None and kind_of(settings.model.get("condition", "labels")).is_labels:
             settings = replace(settings, model=label_metadata(dataset) | settings.model)
         trainer = resumed or new_trainer(settings, where)
+        if resumed is None: trainer.callbacks += callbacks
         if trainer.rank == 0: stack.enter_context(open_run(out, None if resumed is None else trainer.done))
         if trainer.done >= settings.steps:
             print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on",

@@ -183,8 +183,9 @@ def rabit_train(
         folder = out or Path("runs") / Path(data).resolve().name
         trained = train(config, folder, device=device, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") == "0":
-        print(f"weights, log and samples are in {folder}; to use them:  rabit_translate "
-              f"{USAGE_EXAMPLES[trained.config['condition']]} --checkpoint {folder}")
+        example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
+        print(f"weights, log and samples are in {folder}; to use them:  rabit_translate {example} "
+              f"--checkpoint {folder}")
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #b52c3b2d
 def unseen_data(
