@@ -48,8 +48,9 @@ def warp_loss(
     check_same_shape(warped, target, "warped", "target")
     if mask is None: return (warped - target).abs().mean()
     grid = warped.shape[:1] + warped.shape[2:]
-    check(warped.ndim == 4 and mask.shape in (grid, (*grid[:1], 1, *grid[1:])), f"mask {tuple(mask.shape)} does not "
-          f"lie on warped {tuple(warped.shape)}: (b, h, w) of (b, c, h, w) is needed")
+    check(warped.ndim == 4 and mask.shape in (grid, (*grid[:1], 1, *grid[1:])),
+          f"mask {tuple(mask.shape)} does not lie on warped {tuple(warped.shape)}: (b, h, w) of "
+          "(b, c, h, w) is needed")
     return _mean_where((warped - target).abs(), mask.view(len(mask), 1, *grid[1:]).to(warped.dtype))
 
 # %% ../../nbs/3_networks/35_losses.ipynb #2c5ab133
@@ -168,7 +169,9 @@ def ground_truth_tokens(
     for size in (query_size, key_size, exemplar_size): check_size(size)
     check(visible.ndim == 3 and visible.dtype == torch.bool and visible.numel() > 0,
           f"visible {tuple(visible.shape)} of {visible.dtype} does not fit: bool (b, H, W) is needed")
-    (H, W), (h, w), (hk, wk) = visible.shape[-2:], query_size, key_size
+    (H, W) = visible.shape[-2:]
+    (h, w) = query_size
+    (hk, wk) = key_size
     check(position.shape == (visible.shape[0], 2, H, W), f"position {tuple(position.shape)} and visible "
           f"{tuple(visible.shape)} do not fit: (b, 2, H, W) and (b, H, W) are needed")
     check(H % h == 0 and W % w == 0, f"ground truth of {(H, W)} pixels does not lie on {(h, w)} query "
