@@ -1,4 +1,4 @@
-# Generated from nbs/0_core/01b_axes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# Generated from nbs/0_core/03_axes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import matplotlib.pyplot as plt
 import torch

@@ -1,4 +1,4 @@
-# Generated from nbs/0_core/04_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# Generated from nbs/0_core/06_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
 from argparse import ArgumentTypeError

@@ -1,4 +1,4 @@
-# Generated from nbs/0_core/02_figures.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# Generated from nbs/0_core/04_figures.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import matplotlib
 import numpy as np
