@@ -3,6 +3,7 @@
 import sys
 from contextlib import chdir
 from pathlib import Path
+from rabit.core.registry import _own
 from rabit.core.registry import find
 from rabit.core.registry import register
 from rabit.core.registry import registered
@@ -34,6 +35,7 @@ def test_own_parts_are_found_by_dotted_names_that_users_type():
         assert find("models", "my_own_parts:build")(8) == "a network for 8 classes"
         assert find("models", "my_own_parts.build", dotted=True)(9) == "a network for 9 classes"
         if sys.path[-1] == folder: sys.path.pop()
+        for name in ("my_own_parts:build", "my_own_parts.build"): del _own["models"][name]
     print(message)
 
 

@@ -142,6 +142,8 @@ def test_worlds_and_data_of_ones_own_are_opened_by_name():
 
     register("datasets", "grey", Grey)
     assert open_dataset("grey", size=(4, 6), seed=1, augment=False)[2]["image"].shape == (3, 4, 6)
+    by_path = open_dataset("rabit.matching.street:STREET", size=(16, 16), seed=2)
+    assert torch.equal(by_path[1]["image"], SceneDataset("street", 2, (16, 16))[1]["image"])
     said = {"nowhere.at:all": "cannot be imported", "math:pi": "is a float", "math:sqrt": "cannot be made",
             "no/folder": "no such folder"}
     for wrong, word in said.items():

@@ -34,7 +34,8 @@ def small(name, **changes):
 
 
 def test_the_course_has_five_models():
-    assert set(model_names()) == {"rabit", "cocosnet", "patchmatch", "dynast", "matebit"} == set(SMALL)
+    named = {name for name in model_names() if ":" not in name}  # other tests register models by their paths
+    assert named == {"rabit", "cocosnet", "patchmatch", "dynast", "matebit"} == set(SMALL)
 
 
 @every_model

@@ -161,7 +161,7 @@ def test_a_builder_of_your_own_is_called_if_it_is_given_or_registered():
         "RABIT with larger blocks"
         rest = dict(features=24, stride=2, position="none", frame="box", confidence="multi",
                     condition="labels")
-        config = dict(classes=classes, size=size, block=block)
+        config = dict(builder="mine", classes=classes, size=size, block=block)
         model = PretrainedNet.assemble(BilevelMatcher(block), config | rest | dict(width=8, names=None))
         model.config = config
         return model

@@ -21,6 +21,7 @@ from rabit.training.config import preset
 from rabit.training.run import open_run
 from rabit.training.run import train
 from rabit.training.terms import PAPER_WEIGHTS
+from rabit.training.trainer import Callback
 from safetensors.torch import load_file
 from tempfile import TemporaryDirectory
 
@@ -113,6 +114,22 @@ def test_a_saved_run_does_not_import_the_data_that_its_file_names():
         # your own data, registered or passed, are taken
         train(None, folder, steps=2, device="cpu", progress=False, dataset=make_dataset(small()))
         assert load_state(folder, cpu).done == 2
+
+
+def test_callbacks_of_ones_own_are_called_and_remember_what_they_saved():
+    class Counter(Callback):
+        "Counts steps"
+        def __init__(self): self.steps = 0
+        def after_step(self, trainer): self.steps += 1
+        def state(self): return dict(counted=torch.tensor(self.steps))
+        def load_state(self, tensors): self.steps = int(tensors["counted"])
+
+    with TemporaryDirectory() as folder:
+        train(small(steps=3), folder, device="cpu", progress=False, callbacks=[first := Counter()])
+        train(None, folder, steps=5, device="cpu", progress=False, callbacks=[second := Counter()])
+        assert (first.steps, second.steps) == (3, 5)
+        # without it, its part of the state is left alone
+        train(None, folder, steps=6, device="cpu", progress=False)
 
 
 def test_every_world_trains_through_the_same_loop():

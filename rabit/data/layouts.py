@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import existing_folder, list_files
-from ..core.registry import find, registered
+from ..core.registry import find, register, registered
 from ..core.tensors import check, IGNORE_INDEX, RabitError
 from .archives import TarDataset
 from .datasets import FolderDataset
@@ -29,6 +29,7 @@ from ..inputs.conditions import kind_of
 from ..inputs.images import image_size, open_image
 from ..inputs.palettes import ade20k_ids, camvid_ids, folder_palette, label_ids
 from ..inputs.samples import SampleDataset, SceneDataset, worlds
+from ..matching.scenes import World
 
 # %% ../../nbs/4_data/43_layouts.ipynb #d00ff1cb
 def _matched(images:dict, labels:dict, other:str="labels") -> tuple[dict, dict]:
@@ -268,7 +269,9 @@ def open_named(data, # a world, a registered dataset, or package.module:attribut
     **wishes, # arguments of `open_dataset`
     ) -> SampleDataset:
     "Data that are no folder; their class or function gets those arguments that it names"
-    make = partial(SceneDataset, data) if data in worlds() else find("datasets", str(data), dotted=True)
+    thing = None if data in worlds() else find("datasets", str(data), dotted=True)
+    if isinstance(thing, World): register("worlds", str(data), thing)  # a world of one's own, by its path
+    make:Any = partial(SceneDataset, str(data)) if data in worlds() else thing
     if not callable(make):
         raise RabitError(f"dataset {data!r} is a {type(make).__name__}; a class or function is needed")
     names = signature(make).parameters
