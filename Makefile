@@ -6,7 +6,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
 	@echo "make test   export, notebooks, generated tests and README are in step; run every notebook and all tests (about half an hour)"
-	@echo "make compare   train five systems and RABIT's ablations, three seeds each; tables and pictures in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
+	@echo "make compare   train five models and RABIT's ablations, three seeds each; tables and images in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
 	@echo "make bench   how fast every form of matching is on this machine, its memory, its growth and the floor (about ten minutes; ARGS=--quick under three)"
 	@echo "make bench-train   how fast training is on this machine, what helps, and the largest batch that fits (a few minutes)"
 	@echo "make notebooks   run every notebook again and store its figures"
@@ -18,7 +18,7 @@ setup:
 	@PYTHON="$(PYTHON)" .ci/setup
 
 demo: setup
-	@echo "== Demo: condition and exemplar become a picture"
+	@echo "== Demo: condition and exemplar become an image"
 	@$(BIN)/rabit_demo --out outputs
 	@echo "Done. Look at outputs/demo.png, outputs/shipped*.png and outputs/demo.md"
 
@@ -26,7 +26,7 @@ test: setup
 	@$(BIN)/python .ci/check.py $(ARGS)
 
 compare: setup
-	@echo "== Compare: five systems and the ablations of RABIT on the same scenes"
+	@echo "== Compare: five models and the ablations of RABIT on the same scenes"
 	@$(BIN)/rabit_compare --out outputs/compare $(ARGS)
 
 bench: setup

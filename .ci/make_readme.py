@@ -25,7 +25,7 @@ def moved(text):
 
 
 def output_text(output):
-    "The text of one output, or nothing for pictures and widgets."
+    "The text of one output, or nothing for images and widgets."
     data = output.get("data", {})
     if output["output_type"] == "stream": return "".join(output["text"])
     if any(kind.startswith(("image/", "application/vnd.jupyter.widget")) for kind in data): return ""

@@ -19,7 +19,7 @@ SCENES = [16, 9, 28, 35, 4, 37]
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", default="street-128", help="shipped name or folder")
-    parser.add_argument("--out", type=Path, default=ROOT / "data/pictures/teaser.png", help="PNG to write")
+    parser.add_argument("--out", type=Path, default=ROOT / "data/images/teaser.png", help="PNG to write")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     model = Translator.from_pretrained(args.checkpoint)

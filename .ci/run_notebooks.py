@@ -2,7 +2,7 @@
 """Why: nbdev_test stores no outputs; this runs notebooks and keeps what they show, clean.
 
 `python .ci/run_notebooks.py [NOTEBOOK ...]` (all of nbs/ by default). Each is executed in its own kernel,
-cleaned as nbdev cleans, and freed of widget state (random ids that change with every run; the picture drawn
+cleaned as nbdev cleans, and freed of widget state (random ids that change with every run; the image drawn
 first stays for readers on the web). A notebook that fails is left as it was."""
 import json, subprocess, sys, tempfile, time
 from pathlib import Path

@@ -38,7 +38,7 @@ def test_check_sees_a_stale_file_and_a_broken_link(tmp_path, capsys):
     capsys.readouterr()
     assert maker.main(["--check", *root]) == 1
     assert "links to data/images/teaser.png, which does not exist" in capsys.readouterr().err
-    for name in ("data/pictures/teaser.png", "nbs/04_topk.ipynb"):
+    for name in ("data/images/teaser.png", "nbs/04_topk.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert maker.main(["--check", *root]) == 0

@@ -89,7 +89,7 @@ def train_config(
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if is_named(args.data) else str(Path(args.data).resolve())    # found from anywhere
     builder, model = args.model or "rabit", dict(args.model_arg or ())
-    if args.model: find_builder(args.model, dotted=True)  # typed by the user: may be her own
+    if args.model: find_builder(args.model, dotted=True)  # typed by the user: may be their own
     elif args.init_from is not None: builder = str(saved_config(args.init_from).get("builder"))
     check_model_args(builder, model)
     usual = default_model_args(kind) if args.init_from is None else {}
