@@ -10,9 +10,10 @@ hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("rabit")
 
 LONG = {f"test_{name}" for name in (
-    "resume", "many_processes", "wheel", "every_model", "hostile", "style_transfer", "export_onnx", "command_line",
-    "bilevel_equal", "saved_by_0_1", "training_run", "training_trainer", "comparison_compare", "comparison_runs",
-    "comparison_bench", "comparison_speed", "matching_topk", "matching_kernels", "public_sets", "properties")}
+    "resume", "many_processes", "wheel", "every_model", "hostile", "style_transfer", "export_onnx",
+    "command_line", "bilevel_equal", "saved_by_0_1", "training_run", "training_trainer", "comparison_compare",
+    "comparison_runs", "comparison_bench", "comparison_speed", "matching_topk", "matching_kernels",
+    "public_sets", "properties")}
 
 
 def pytest_addoption(parser):
