@@ -166,7 +166,7 @@ def notebooks():
 
 def run_pytest(log, *options):
     "pytest on two cores"
-    return run(sys.executable, "-m", "pytest", "tests", "-q", "-n", "2", "--dist", "worksteal", *options,
+    return run(sys.executable, "-m", "pytest", "tests", "-q", "-n", "2", "--dist", "loadfile", *options,
                log=log, OMP_NUM_THREADS="1")
 
 

@@ -9,11 +9,11 @@ import hypothesis, numpy as np, pytest, torch
 hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("rabit")
 
-LONG = {f"test_{name}" for name in ("resume", "many_processes", "wheel", "systems", "hostile",
-                                    "style_transfer", "export_onnx", "bilevel_equal", "training_run",
-                                    "training_trainer", "comparison_compare", "comparison_runs",
-                                    "comparison_bench", "comparison_speed", "matching_topk",
-                                    "matching_kernels", "public_sets")}
+LONG = {f"test_{name}" for name in (
+    "resume", "many_processes", "wheel", "every_model", "hostile", "style_transfer", "export_onnx",
+    "command_line", "bilevel_equal", "saved_by_0_1", "training_run", "training_trainer", "comparison_compare",
+    "comparison_runs", "comparison_bench", "comparison_speed", "matching_topk", "matching_kernels",
+    "public_sets", "properties")}
 
 
 def pytest_addoption(parser):
@@ -28,6 +28,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: item.path.stem not in LONG)   # what is long first: two cores end together
     for item in items:
         if item.path.stem in LONG: item.add_marker("long")
         if "slow" in item.keywords and not config.getoption("--slow"):

@@ -79,8 +79,8 @@ def _read_joints(path:Path) -> Tensor:
 def read_joints(path:str|Path, # OpenPose: NAME.json, or NAME_candidate.txt with NAME_subset.txt beside it
                ) -> Tensor: # (18, 3): x, y in pixels, score (0 = not found), in the order of JOINTS
     "Key points of the person who is seen best; whatever is wrong with the files is one `RabitError`"
-    check(isinstance(path, (str, Path)), "key points are read from a file of OpenPose, and a "
-          f"{type(path).__name__} was given; a path to .json or _candidate.txt is needed")
+    check(isinstance(path, (str, Path)), "key points are read from a file of OpenPose, got "
+          f"{type(path).__name__}; a path to .json or _candidate.txt is needed")
     try: return _read_joints(Path(path))
     except RabitError: raise
     except (OSError, ValueError, TypeError, OverflowError, RecursionError) as e:
