@@ -3,15 +3,15 @@
 
 `make test` runs this. `python .ci/check.py export clean` runs only the steps named. Nothing in the working
 tree is changed: what has to be made anew for a comparison is made in a temporary folder."""
-import difflib, json, os, re, shutil, subprocess, sys, tempfile, textwrap, time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import difflib, json, multiprocessing, os, re, shutil, subprocess, sys, tempfile, textwrap, time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from run_notebooks import strip_widgets
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-LOGS = ROOT / "outputs/test"
+NBS, LOGS = ROOT / "nbs", ROOT / "outputs/test"
 BY_HAND = ("__init__.py", "__main__.py")   # in rabit/; everything else there is exported
 
 
@@ -117,50 +117,42 @@ def types():
 
 def notebook_paths():
     "Every notebook that runs, in the order of reading."
-    return sorted(p for p in (ROOT / "nbs").rglob("*.ipynb")
+    return sorted(p for p in NBS.rglob("*.ipynb")
                   if not any(part.startswith(".") for part in p.relative_to(ROOT).parts))
 
 
-def run_notebook(path):
-    "What `nbdev_test` does, without the marked cells, which pytest runs: path, success, seconds, output."
-    environment = {k: v for k, v in os.environ.items() if k != "IN_TEST"}
-    environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-    start = time.time()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", RUN_CELLS, path, ROOT],
-            cwd=ROOT,
-            env=environment,
-            timeout=900,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except subprocess.TimeoutExpired:
-        return path, False, time.time() - start, "no end after a quarter of an hour"
-    return path, done.returncode == 0, time.time() - start, done.stdout
+def run_notebook(path, log):
+    "`nbdev_test` in this process, without the marked cells, which pytest runs: success, seconds"
+    from nbdev.test import test_nb
+    os.environ.pop("IN_TEST", None)
+    with open(log, "w", encoding="utf-8") as file:
+        for stream in (1, 2): os.dup2(file.fileno(), stream)
+        return test_nb(path, skip_flags=["notest", "slow", "gpu", "test"], basepath=ROOT)
 
 
 def notebooks():
     "every notebook runs (two at a time, the longest first)"
     known = json.loads(SECONDS.read_text(encoding="utf-8"))
     paths = sorted(notebook_paths(), key=lambda p: -known.get(p.stem, 20))
-    failed = []
-    seconds = {}
-    with ThreadPoolExecutor(2) as pool, open(LOGS / "notebooks.log", "w", encoding="utf-8") as log:
-        for future in as_completed([pool.submit(run_notebook, path) for path in paths]):
-            path, passed, took, said = future.result()
+    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg")
+    fork = multiprocessing.get_context("forkserver")  # a new process each, with torch loaded
+    fork.set_forkserver_preload(["torch", "matplotlib.pyplot", "nbdev.test"])
+    (LOGS / "notebooks").mkdir(exist_ok=True)
+    failed, seconds = [], {}
+    with ProcessPoolExecutor(2, mp_context=fork, max_tasks_per_child=1) as pool:
+        logs = {path: LOGS / f"notebooks/{path.stem}.log" for path in paths}
+        running = {pool.submit(run_notebook, path, log): path for path, log in logs.items()}
+        for future in as_completed(running):
+            path = running[future]
+            passed, took = (False, 0.) if future.exception() else future.result()
             seconds[path.stem] = round(took)
-            print(f"   {path.relative_to(ROOT / 'nbs')}: {took:.0f} s{'' if passed else ' FAILED'}",
-                  flush=True)
-            log.write(f"== {path.name} ({took:.0f} s)\n{said}\n")
+            print(f"   {path.relative_to(NBS)}: {took:.0f} s{'' if passed else ' FAILED'}", flush=True)
             if passed: continue
             failed.append(path)
+            said = logs[path].read_text(encoding="utf-8", errors="replace") + str(future.exception() or "")
             print(textwrap.indent("\n".join(said.splitlines()[-30:]), "      "), flush=True)
-    (LOGS / "seconds.json").write_text(json.dumps(dict(sorted(seconds.items())), indent=1) + "\n",
-                                       encoding="utf-8")
+    text = json.dumps(dict(sorted(seconds.items())), indent=1) + "\n"
+    (LOGS / "seconds.json").write_text(text, encoding="utf-8")
     return not failed
 
 
@@ -180,14 +172,6 @@ def quick():
     return run_pytest("quick.log", "-m", "not long and not slow")
 
 
-RUN_CELLS = """
-import sys
-from pathlib import Path
-from nbdev.test import test_nb
-skip = ["notest", "slow", "gpu", "test"]
-sys.exit(not test_nb(Path(sys.argv[1]), skip_flags=skip, basepath=sys.argv[2])[0])
-"""
-# how long each notebook took once; decides their order alone
 SECONDS = Path(__file__).with_name("seconds.json")  # decides the order alone
 CHEAP = (export, clean, tests, readme, style)
 LONG = (types, notebooks, pytest)
