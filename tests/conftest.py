@@ -5,6 +5,7 @@ import os, random
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis, numpy as np, pytest, torch
+from rabit.core import registry
 
 hypothesis.settings.register_profile("rabit", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("rabit")
@@ -54,8 +55,10 @@ def pytest_collectstart(collector): seed_everything()
 
 @pytest.fixture(autouse=True)
 def same_start():
-    "Each test starts from the same seed and default dtype, whatever ran before it."
+    "Each test starts from the same seed, default dtype and registered parts, whatever ran before it."
     seed_everything()
     dtype = torch.get_default_dtype()
+    parts = {kind: dict(own) for kind, own in registry._own.items()}
     yield
     torch.set_default_dtype(dtype)
+    registry._own.update(parts)
