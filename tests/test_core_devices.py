@@ -5,6 +5,7 @@ import random
 import torch
 from rabit.core.devices import all_reduce_mean
 from rabit.core.devices import chunk_numel
+from rabit.core.devices import no_autocast
 from rabit.core.devices import pick_device
 from rabit.core.devices import rank_and_world_size
 from rabit.core.devices import rng_state
@@ -45,6 +46,14 @@ def test_devices_that_cannot_be_used_are_refused():
     assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert "'abacus'" in refusal("abacus") and "'cpu' always can" in refusal("abacus")
     assert "'cuda:99'" in refusal("cuda:99")
+
+
+def test_products_keep_their_digits_under_autocast():
+    x = torch.full((1, 1), 1 + 2**-12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x).item() == 1
+        with no_autocast(x): assert (x @ x).item() > 1
+    with no_autocast(x.to("meta")): pass
 
 
 def test_a_chunk_of_work_is_larger_on_a_gpu():
