@@ -35,7 +35,8 @@ def test_the_classes_of_a_folder_are_those_that_its_tool_lists():
         assert known_classes(Path(d)) is None
         csv = "Pixel Value, Class\n0, background\n1, cat\n"
         root = write(d, {"train/_classes.csv": csv, "valid/_classes.csv": csv})
-        assert [(r.id, r.name) for r in known_classes(root, ("train", "valid"))[1]] == [(0, "background"), (1, "cat")]
+        assert ([(r.id, r.name) for r in known_classes(root, ("train", "valid"))[1]]
+                == [(0, "background"), (1, "cat")])
         write(d, {"valid/_classes.csv": "Pixel Value, Class\n0, background\n1, dog\n"})
         assert "list other classes" in fails(known_classes, root, ("train", "valid"))
     with tempfile.TemporaryDirectory() as d:
@@ -49,14 +50,19 @@ def test_the_classes_of_a_folder_are_those_that_its_tool_lists():
 
 
 def test_a_public_set_is_known_by_all_of_its_names():
-    def pairs_of(*stems, ending=".png"): return {s: (Path(f"images/{s}.jpg"), Path(f"labels/{s}{ending}")) for s in stems}
+    def pairs_of(*stems, ending=".png"):
+        return {s: (Path(f"images/{s}.jpg"), Path(f"labels/{s}{ending}")) for s in stems}
 
     ade = pairs_of("ADE_train_00000001", "ADE_train_00000002", "ADE_train_00000003")
     assert which_set(Path(), ade).name == "ade20k" and which_set(Path(), ade, 7) is None
     assert "mine is none of them" in fails(which_set, Path(), ade | pairs_of("mine"))
     assert which_set(Path(), pairs_of("ADE_my_hike", "ADE_train_1")) is None
     assert which_set(Path(), pairs_of("0001TP_006690", "Seq05VD_f00120")).name == "camvid"
-    assert which_set(Path(), pairs_of("0001TP_a")) is which_set(Path(), pairs_of("000000000009", "2007_000032")) is None
+    assert (
+        which_set(Path(), pairs_of("0001TP_a"))
+        is which_set(Path(), pairs_of("000000000009", "2007_000032"))
+        is None
+    )
     bern = "bern/bern_000001_000019"
     assert which_set(Path(), pairs_of(bern, ending="_gtFine_labelIds.png")).relabel is cityscapes_ids
     assert which_set(Path(), pairs_of(bern, ending="_gtFine_labelTrainIds.png")).relabel is None
@@ -81,7 +87,8 @@ def test_ids_of_labelmes_folders_are_those_of_the_whole_set():
 def test_brush_labels_are_put_together_by_task_and_by_label():
     car, tree = np.array([[255, 255], [0, 0]]), np.array([[0, 255], [255, 0]])
     with tempfile.TemporaryDirectory() as d:
-        masks = {f"task-12-annotation-3-by-me@x.org-tag-{name}-0.png": x for name, x in (("tree", tree), ("car", car))}
+        masks = {f"task-12-annotation-3-by-me@x.org-tag-{name}-0.png": x for name,
+                 x in (("tree", tree), ("car", car))}
         root = write(d, masks | {"images/street.jpg": np.zeros((2, 2, 3))})
         assert "JSON" in fails(find_label_studio, root)
         write(d, {"export.json": [dict(id=12, data=dict(image="/data/upload/1/0a1b2c3d-street.jpg"))]})

@@ -34,7 +34,9 @@ def place_joints(path:Path, # a file of key points
     size:tuple[int, int], # h, w wanted
     ) -> Tensor: # (18, 3) x, y in pixels of that size, score
     "Key points of one photograph, at another size"
-    joints, (W, H), (h, w) = read_joints(path), image_size(image), size
+    joints = read_joints(path)
+    (W, H) = image_size(image)
+    (h, w) = size
     check_joints_inside(joints, path, image, (W, H))
     half = torch.tensor([.5, .5, 0.])
     return (joints + half) * torch.tensor([w / W, h / H, 1.]) - half
@@ -140,8 +142,8 @@ def _in_other_splits(dataset, wanted:set) -> dict:
     others = {s: items for s, items in dataset.layout.splits.items() if s != dataset.split}
     for split, items in others.items():
         double = sorted(found.keys() & wanted & items.keys())
-        check(not double, f"{dataset.root}: two splits have an image of the name {''.join(double[:1])}, which a "
-              "list of exemplars cannot tell apart; rename one")
+        check(not double, f"{dataset.root}: two splits have an image of the name {''.join(double[:1])}, "
+              "which a " "list of exemplars cannot tell apart; rename one")
         found |= {k: v for k, v in items.items() if k in wanted}
     return found
 

@@ -18,7 +18,15 @@ import numpy as np
 
 from ..core.files import list_files, read_json
 from ..core.tensors import check, IGNORE_INDEX, RabitError
-from .pairs import folder_named, group_of, IMAGE_FOLDERS, inner_folders, Layout, match_names, read_ids
+from rabit.data.pairs import (
+    folder_named,
+    group_of,
+    IMAGE_FOLDERS,
+    inner_folders,
+    Layout,
+    match_names,
+    read_ids,
+)
 from ..inputs.class_files import class_file, ClassRow, id_of, read_class_file
 from ..inputs.images import open_image
 from ..inputs.palettes import ade20k_ids, camvid_ids, cityscapes_ids
@@ -36,7 +44,9 @@ def _machine_rows(file:Path) -> list[ClassRow]:
 
 def _ade_rows(file:Path) -> list[ClassRow]:
     "ADE20K's classes: a table with a heading, whose first column is a number from 1 and whose last a name"
-    try: lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
+    try:
+        lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()[1:]
+                 if line.strip()]
     except (OSError, UnicodeDecodeError) as e: raise RabitError(f"{file} cannot be read: {e}") from e
     return [ClassRow(id_of(line[0].strip(), str(file)) - 1, line[-1].strip(), None) for line in lines]
 
@@ -54,7 +64,8 @@ def known_classes(root:Path, # a data folder
     if here := _list_in(root): return here
     found = [f for s in splits if s and (root/s).is_dir() and (f := _list_in(root/s))]
     odd = [file for file, rows in found if rows != found[0][1]]
-    if odd: raise RabitError(f"{found[0][0]} and {odd[0]} list other classes; all parts of a set need the same")
+    if odd:
+        raise RabitError(f"{found[0][0]} and {odd[0]} list other classes; all parts of a set need the same")
     return found[0] if found else None
 
 # %% ../../nbs/4_data/42c_exports.ipynb #6d4a9aa7
@@ -63,9 +74,9 @@ CAMVID_NAMES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "
 CITYSCAPES_NAMES = ("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
                     "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",
                     "motorcycle", "bicycle")
-VOC_NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-             "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
-             "tvmonitor")
+VOC_NAMES = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+             "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+             "train", "tvmonitor")
 
 # %% ../../nbs/4_data/42c_exports.ipynb #412be526
 class KnownSet(NamedTuple):
@@ -80,14 +91,41 @@ class KnownSet(NamedTuple):
 
 KNOWN_SETS = (
     KnownSet("ade20k", "ADE20K, scene parsing", r"ADE_(train|val|test)_\d{8}", 150, None, ade20k_ids),
-    KnownSet("camvid", "CamVid, 11 classes", r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d{5,6}", 11, CAMVID_NAMES,
-             camvid_ids),
-    KnownSet("cityscapes", "Cityscapes, 19 classes", r"[a-z-]+_\d{6}_\d{6}", 19, CITYSCAPES_NAMES,
-             cityscapes_ids, "_labelIds[.]"),
-    KnownSet("cityscapes, trained ids", "Cityscapes, 19 classes", r"[a-z-]+_\d{6}_\d{6}", 19, CITYSCAPES_NAMES,
-             None, "_labelTrainIds[.]|_gtFine_color[.]"),
-    KnownSet("coco-stuff", "COCO-Stuff", r"\d{12}", 182, None, None,
-             "^(stuffthingmaps|annotations)[^/]*/(train|val)2017/|^(annotations/)?(train|val)(2017|_label)/"),
+    KnownSet(
+        "camvid",
+        "CamVid, 11 classes",
+        r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d{5,6}",
+        11,
+        CAMVID_NAMES,
+        camvid_ids,
+    ),
+    KnownSet(
+        "cityscapes",
+        "Cityscapes, 19 classes",
+        r"[a-z-]+_\d{6}_\d{6}",
+        19,
+        CITYSCAPES_NAMES,
+        cityscapes_ids,
+        "_labelIds[.]",
+    ),
+    KnownSet(
+        "cityscapes, trained ids",
+        "Cityscapes, 19 classes",
+        r"[a-z-]+_\d{6}_\d{6}",
+        19,
+        CITYSCAPES_NAMES,
+        None,
+        "_labelTrainIds[.]|_gtFine_color[.]",
+    ),
+    KnownSet(
+        "coco-stuff",
+        "COCO-Stuff",
+        r"\d{12}",
+        182,
+        None,
+        None,
+        "^(stuffthingmaps|annotations)[^/]*/(train|val)2017/|^(annotations/)?(train|val)(2017|_label)/",
+    ),
     KnownSet("voc", "PASCAL VOC", r"20\d\d_\d{6}", 21, VOC_NAMES, None, "SegmentationClass[^/]*/"),
 )
 
@@ -100,8 +138,8 @@ def which_set(root:Path, items:dict[str, tuple], classes:int|None=None) -> Known
         files = (labels.relative_to(root).as_posix() for _, labels in items.values())
         if not all(re.search(known.labels, file) for file in files): continue
         odd = next((s for s, fit in fits.items() if not fit), None)
-        check(odd is None, f"{root}: most names are those of {known.description}, and {odd} is none of them; take "
-              f"it out, or say how many classes there are, if not {known.classes}")
+        check(odd is None, f"{root}: most names are those of {known.description}, and {odd} is none of them; "
+              "take " f"it out, or say how many classes there are, if not {known.classes}")
         return known
     return None
 
@@ -120,8 +158,8 @@ def _renumbered(path:Path, classes:int|None=None, number:dict|None=None) -> np.n
     table[:len(names)] = [(number or {}).get(name, IGNORE_INDEX) for name in names[:IGNORE_INDEX]]
     table[IGNORE_INDEX] = IGNORE_INDEX
     top = int(ids.max())
-    check(top <= IGNORE_INDEX and (table[ids] >= 0).all(), f"{path} holds an id that label_names.txt, with its "
-          f"{len(names)} names, does not name")
+    check(top <= IGNORE_INDEX and (table[ids] >= 0).all(),
+          f"{path} holds an id that label_names.txt, with its " f"{len(names)} names, does not name")
     return table[ids]
 
 def find_labelme(root:Path, # a data folder
@@ -133,8 +171,8 @@ def find_labelme(root:Path, # a data folder
     every = {n for d in folders for n in _names_in(d/_LABELME[2])} - {"_background_", "__ignore__"}
     names = ("_background_", *sorted(every))
     items = {d.name.removesuffix("_json"): (d/_LABELME[0], d/_LABELME[1]) for d in folders}
-    check(len(items) == len(folders), f"{root} holds two folders of one image, with and without _json; one of "
-          "them must go")
+    check(len(items) == len(folders), f"{root} holds two folders of one image, with and without _json; one "
+          "of " "them must go")
     ids = partial(_renumbered, number={name: i for i, name in enumerate(names)})
     return Layout("labelme", "labelme's folders, one for each image", {"": items}, {"": {}}, "labels",
                   len(names), names, ids, group=group_of)
@@ -146,17 +184,21 @@ def _task_names(root:Path) -> dict[str, str]:
     "Task → name of its image without suffix, from the JSON files of a folder"
     found:dict[str, str] = {}
     for file in sorted(root.glob("*.json")):
-        try: tasks = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as e: raise RabitError(f"{file} cannot be read: {e}") from e
+        try:
+            tasks = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as e:
+            raise RabitError(f"{file} cannot be read: {e}") from e
         for task in tasks if isinstance(tasks, list) else ():
             if not isinstance(task, dict) or "id" not in task: continue
             data = task["data"] if isinstance(task.get("data"), dict) else task
-            name = next((v for v in data.values() if isinstance(v, str) and re.search(r"\.\w{3,4}$", v)), None)
+            name = next((v for v in data.values() if isinstance(v, str) and re.search(r"\.\w{3,4}$", v)),
+                        None)
             if name: found[str(task["id"])] = re.split(r"[/\\=]", unquote(name))[-1].rpartition(".")[0]
     return found
 
 def _image_of(task:str, images:dict[str, Path], names:dict[str, str]) -> str|None:
-    "The stem of a task's image: as the JSON export calls it, without the letters put before it, or its number"
+    """The stem of a task's image: as the JSON export calls it, without the letters put before it, or its
+    number"""
     name = names.get(task, f"task-{task}")
     by_file = {k.rpartition("/")[2]: k for k in images}
     return next((by_file[n] for n in (name, re.sub(r"^[0-9a-f]{8}-", "", name), task) if n in by_file), None)
@@ -167,8 +209,8 @@ def _brushed(masks:tuple, classes:int|None=None) -> np.ndarray:
     for path, number in masks:
         mask = np.asarray(open_image(path).convert("L")) > 127
         ids = np.zeros(mask.shape, np.int64) if ids is None else ids
-        check(mask.shape == ids.shape, f"{path} is {mask.shape[1]}×{mask.shape[0]}, but other masks of its task "
-              f"are {ids.shape[1]}×{ids.shape[0]}; all must have one size")
+        check(mask.shape == ids.shape, f"{path} is {mask.shape[1]}×{mask.shape[0]}, but other masks of its "
+              "task " f"are {ids.shape[1]}×{ids.shape[0]}; all must have one size")
         ids = np.where(mask, np.where((ids == 0) | (ids == number), number, IGNORE_INDEX), ids)
     if ids is None: raise RabitError("no masks for an image")
     return ids
@@ -178,7 +220,8 @@ def find_label_studio(root:Path, # a data folder
     ) -> Layout|None:
     "Label Studio's brush labels: a mask for each label of a task, beside the images"
     places = [root, *inner_folders(root).values()]
-    brushes = [(f, m) for p in places for f in sorted(p.glob("task-*.png")) if (m := _BRUSH.fullmatch(f.stem))]
+    brushes = [(f, m) for p in places for f in sorted(p.glob("task-*.png"))
+               if (m := _BRUSH.fullmatch(f.stem))]
     if not brushes: return None
     top, taken = folder_named(root, IMAGE_FOLDERS) or root, {f for f, _ in brushes}
     images = {k: f for k, f in list_files(top).items() if f not in taken}

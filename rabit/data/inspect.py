@@ -21,7 +21,7 @@ from .pair_lists import lists_of
 from .pairs import Layout, OTHER_FORMS, pick_split, size_mismatch, stored_ids
 from ..inputs.images import open_image, to_rgb
 from ..inputs.joint_files import read_joints
-from ..inputs.palettes import check_label_ids
+from ..inputs.palettes import check_label_ids, is_mask, MASK_ADVICE
 
 # %% ../../nbs/4_data/45_inspect.ipynb #629ff5c1
 class FolderReport(dict):
@@ -75,15 +75,16 @@ def _inspect_split(layout:Layout, split:str, classes:int|None, most:int|None) ->
         if misfit := size_mismatch(image, labels, bool(layout.exact)):
             note("sizes differ" if "must have one" in misfit else "unreadable", misfit)
     if not items: note("empty", split or "the folder itself")
-    if set(ids) == {0, IGNORE_INDEX} and classes != 1: note("only 0 and 255", "255 means unknown, so one class is "
-                                                           "left; masks of one thing need 0 and 1 in them")
+    if ids and is_mask(list(ids)) and classes != 1:
+        note("masks", f"in all that were looked at, {MASK_ADVICE}")
     known = sorted(i for i in ids if i != IGNORE_INDEX)
     return dict(pairs=len(items), groups=len({layout.group(s) for s in items}), sizes=sizes.most_common(3),
                 ids=sorted(ids), classes_needed=max(known[-1] + 1, layout.classes or 0) if known else 0,
                 problems=problems)
 
 # %% ../../nbs/4_data/45_inspect.ipynb #8c41aab4
-_OTHER_FOLDERS = dict(segmentationobject="instances, not classes", segmentationobjectpng="instances, not classes",
+_OTHER_FOLDERS = dict(segmentationobject="instances, not classes",
+                      segmentationobjectpng="instances, not classes",
                       segmentationclassvisualization="drawings of label maps", gtcoarse="coarse annotations",
                       masks_human="drawings of label maps", segmentationclassnpy="arrays")
 _OTHER_FILES = {".json": "no image; outlines and boxes are not read, label maps are",
@@ -93,7 +94,8 @@ _OTHER_FILES = {".json": "no image; outlines and boxes are not read, label maps 
 def _files_of(item:tuple) -> list[str]:
     "The files of an item; of what lies in several files, the beginning of their names"
     labels = item[1] if isinstance(item[1], tuple) else [(item[1], 0)]
-    return [str(item[0]), *(str(path).removesuffix("_candidate.txt") for path, _ in labels if path is not None)]
+    return [str(item[0]), *(str(path).removesuffix("_candidate.txt") for path, _ in labels
+                            if path is not None)]
 
 def _begins(path:Path, starts:set[str]) -> bool:
     "Is what stands before one of a name's underscores among these?"
@@ -134,7 +136,8 @@ def folder_contents(root:Path, # a data folder
 def _contents_notes(root:Path, layout:Layout, most:int=8) -> list[str]:
     "What was taken and left out, in lines"
     taken, left = folder_contents(root, layout)
-    lines = ["  taken: " + (", ".join(f"{place or 'the folder itself'} ({n})" for place, n in taken.items()) or "nothing")]
+    lines = ["  taken: " + (", ".join(f"{place or 'the folder itself'} ({n})" for place, n in taken.items())
+                            or "nothing")]
     lines += [f"  left out: {place or 'in the folder itself'} {len(files)}, such as {files[0].name} ({why})"
               for (place, why), files in left.items()][:most]
     return lines + [f"  and {len(left) - most} more kinds of files are left out"] * (len(left) > most)

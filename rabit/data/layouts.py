@@ -26,13 +26,13 @@ from .exports import ADE_NAMES, find_label_studio, find_labelme, known_classes, 
 from .pair_lists import split_by_lists, to_stem
 from rabit.data.pairs import (
     check_headers, find_splits, folder_named, group_of, holds_images, image_and_label_folders, IMAGE_FOLDERS,
-    inner_folders, LABEL_FOLDERS, Layout, match_endings, match_names, pick_split, read_ids, split_files, SPLITS,
+    inner_folders, Layout, match_endings, match_names, pick_split, read_ids, split_files, SPLITS,
     stored_ids, whole_split,
 )
 from ..inputs.class_files import class_names
 from ..inputs.conditions import kind_of
 from ..inputs.images import image_size, open_image
-from ..inputs.palettes import label_ids, read_palette
+from ..inputs.palettes import is_mask, label_ids, MASK_ADVICE, read_palette
 from ..inputs.samples import SampleDataset, SceneDataset, worlds
 from ..matching.scenes import World
 
@@ -98,8 +98,10 @@ def _find_celeba(root:Path, classes:int|None=None) -> Layout|None:
                   sides=((3, 4), (5, 6), (7, 8)), drawn=drawn, quiet=tuple(i for i in drawn if i != 2))
 
 # %% ../../nbs/4_data/43_layouts.ipynb #3cfddd31
-_OUTFIT = re.compile(r"(?P<before>(?:.*[-/_])?(?:fashion(?:WO)?MEN[A-Za-z_]*)?)id_?(?P<garment>[0-9]{8})[-/_]?"
-                     r"(?P<outfit>[0-9]{2})_[0-9]+_?(?:front|side|back|full|flat|additional)")
+_OUTFIT = re.compile(
+    r"(?P<before>(?:.*[-/_])?(?:fashion(?:WO)?MEN[A-Za-z_]*)?)id_?(?P<garment>[0-9]{8})[-/_]?"
+    r"(?P<outfit>[0-9]{2})_[0-9]+_?(?:front|side|back|full|flat|additional)"
+)
 
 def outfit_of(stem:str, # a name without suffix, with its folders
     ) -> str|None: # None: it is none of DeepFashion's names
@@ -125,18 +127,21 @@ def _poses_in(folder:Path) -> dict[str, Path]:
 
 def _find_joints(root:Path, classes:int|None=None) -> Layout|None:
     "DeepFashion, or any photographs with OpenPose's key points"
-    found = {d.name: f for name, d in inner_folders(root).items() if name in POSE_FOLDERS and (f := _poses_in(d))}
+    found = {d.name: f for name, d in inner_folders(root).items() if name in POSE_FOLDERS
+             and (f := _poses_in(d))}
     images = folder_named(root, IMAGE_FOLDERS) if found else None
     if images is None: return None
-    check(len(found) == 1, f"{root} holds {' and '.join(found)}, and each may hold the key points that are meant: "
-          "one must go")
+    check(len(found) == 1, f"{root} holds {' and '.join(found)}, and each may hold the key points that are "
+          "meant: " "one must go")
     photos, poses = ({f"{images.name}/{k}": f for k, f in x.items()}
                      for x in (list_files(images), *found.values()))
     splits, unmatched = split_by_lists(root, *match_names(photos, poses, "key points"))
     facts = _persons(photos)
     if not facts.get("mates"):
-        return Layout("key points", "photographs with OpenPose's key points", splits, unmatched, "joints", **facts)
-    return Layout("deepfashion", "DeepFashion with OpenPose's key points", splits, unmatched, "joints", **facts)
+        return Layout("key points", "photographs with OpenPose's key points", splits, unmatched, "joints",
+                      **facts)
+    return Layout("deepfashion", "DeepFashion with OpenPose's key points", splits, unmatched, "joints",
+                  **facts)
 
 # %% ../../nbs/4_data/43_layouts.ipynb #86ff32c7
 # split, images, label maps: COCO-Stuff and its copies
@@ -162,7 +167,8 @@ def _find_maps(root:Path, classes:int|None=None) -> Layout|None:
     if named and (found is None or found[0].name == ADE_NAMES):
         names = class_names(found[1], named.classes) if found else named.names
         return make(named.name, named.description, classes=named.classes, names=names, ids=read_ids,
-                    relabel=named.relabel, group=str if named.name in ("ade20k", "coco-stuff", "voc") else group_of)
+                    relabel=named.relabel, group=str if named.name in ("ade20k", "coco-stuff", "voc")
+                    else group_of)
     facts = _persons(every)
     if found is None:
         return make("folder", "photographs with label maps", ids=read_ids, **facts)
@@ -173,6 +179,9 @@ def _find_maps(root:Path, classes:int|None=None) -> Layout|None:
                 names=class_names(rows, count), ids=partial(read_ids, palette=palette), **facts)
 
 # %% ../../nbs/4_data/43_layouts.ipynb #9945602d
+_WHERE = ("Label maps are read from labels/, masks/, annotations/, SegmentationClass/ … beside images/, or "
+          "as " "a.png or a_mask.png beside a.jpg")
+
 def _shorter(stem:str) -> list[str]:
     "What a name is without one, two, … of its ends: a_b_c → a_b, a"
     parts = re.split(r"([_.-])", stem)
@@ -182,25 +191,26 @@ def check_no_namesakes(root:Path, images:dict[str, Path]):
     "Refuse images beside which other files have their names, as label maps do"
     named, taken = {k.rpartition("/")[2] for k in images}, set(images.values())
     others = [f for d in (root, *inner_folders(root).values())
-              for f in (d.glob("*") if d == root else list_files(d).values())
-              if f not in taken and f.suffix.lower() in set(SUFFIXES) - {".jpg", ".jpeg"} and f.name[0] != "."]
+              for f in (d.glob("*") if d == root else list_files(d).values()) if f not in taken
+              and f.suffix.lower() in set(SUFFIXES) - {".jpg", ".jpeg"} and f.name[0] != "."]
     same = [f.relative_to(root).as_posix() for f in others if named & {f.stem, *_shorter(f.stem)}]
     marked = [k for k in images if not k[-1].isdigit() and any(n in images for n in _shorter(k))]
-    said = (f"are these label maps? Those are read from {', '.join(f'{n}/' for n in LABEL_FOLDERS[:6])} … beside "
-            "images/, or as a.png or a_mask.png beside a.jpg")
-    check(not same or 2 * len(same) < len(named), f"{root}: {''.join(same[:1])} and {len(same) - 1} more files are "
-          f"named like its images; {said}")
-    check(not marked or 4 * len(marked) < len(images), f"{root}: {''.join(marked[:1])} and {len(marked) - 1} more "
+    said = f"are these label maps? {_WHERE}"
+    check(not same or 2 * len(same) < len(named),
+          f"{root}: {''.join(same[:1])} and {len(same) - 1} more files are " f"named like its images; {said}")
+    check(not marked or 4 * len(marked) < len(images),
+          f"{root}: {''.join(marked[:1])} and {len(marked) - 1} more "
           f"images have the name of another image with something behind it; {said}")
 
 def _find_images(root:Path, classes:int|None=None) -> Layout|None:
     "Photographs and nothing else"
     top = folder_named(root, IMAGE_FOLDERS) or root
-    inner = {d.name: list_files(d) for name, d in inner_folders(top).items() if name in SPLITS and holds_images(d)}
+    inner = {d.name: list_files(d) for name, d in inner_folders(top).items() if name in SPLITS
+             and holds_images(d)}
     if not inner and top != root: inner = {"": list_files(top)}
     if not inner:
-        inner = {"": {f.stem: f for f in sorted(root.glob("*")) if f.suffix.lower() in SUFFIXES and f.is_file()
-                      and not f.name.startswith(".")}}
+        inner = {"": {f.stem: f for f in sorted(root.glob("*")) if f.suffix.lower() in SUFFIXES
+                      and f.is_file() and not f.name.startswith(".")}}
     if not any(inner.values()): return None
     for files in inner.values(): check_no_namesakes(root, files)
     splits = {s: {k: (f, None) for k, f in files.items()} for s, files in inner.items()}
@@ -216,17 +226,18 @@ def _find_archives(root:Path, classes:int|None=None) -> Layout|None:
 
 # %% ../../nbs/4_data/43_layouts.ipynb #b8bb88af
 # (root, classes) → Layout or None; the first that knows a folder has it
-LAYOUTS:list[Callable] = [_find_archives, _find_celeba, find_labelme, find_label_studio, _find_joints, _find_maps,
-                          _find_images]
+LAYOUTS:list[Callable] = [_find_archives, _find_celeba, find_labelme, find_label_studio, _find_joints,
+                          _find_maps, _find_images]
 
 def _unknown(root:Path) -> str:
     "What is said of a folder that no layout knows"
     inner = [d for d in inner_folders(root).values() if holds_images(d)]
     seen = ", ".join(sorted(p.name for p in root.iterdir())[:8])
-    into = f" ({', '.join(f'{d.name}/' for d in inner[:3])}: images alone are read if given themselves)" if inner else ""
+    into = (f" ({', '.join(f'{d.name}/' for d in inner[:3])}: images alone are read if given themselves)"
+            if inner else "")
     return (f"{root} holds neither images/ and labels/ (or masks/, annotations/), nor subfolders that do, "
-            "nor .jpg files with .png label maps beside them, nor a public set or a tool's export as published, "
-            f"nor images; it holds {seen or 'nothing'}{into}")
+            "nor .jpg files with .png label maps beside them, nor a public set or a tool's export as "
+            "published, " f"nor images; it holds {seen or 'nothing'}{into}")
 
 def detect_layout(root:str|Path, # a data folder
     classes:int|None=None, # label ids, if they are said; then label maps are meant, and of so many classes
@@ -238,10 +249,9 @@ def detect_layout(root:str|Path, # a data folder
         if found and (classes is None or found.needs == "labels"): return found
         other = other or found
     if other is None: raise RabitError(_unknown(root))
-    raise RabitError(f"classes={classes} was given, and no label maps were found: {root} is {other.description}. "
-                     f"Label maps lie in {', '.join(f'{name}/' for name in LABEL_FOLDERS[:5])} … beside images/, "
-                     f"or as a.png or a_mask.png beside a.jpg; it holds "
-                     f"{', '.join(sorted(p.name for p in root.iterdir())[:8])}")
+    raise RabitError(f"classes={classes} was given, and no label maps were found: {root} is "
+                     f"{other.description}, "
+                     f"and holds {', '.join(sorted(p.name for p in root.iterdir())[:8])}. {_WHERE}")
 
 # %% ../../nbs/4_data/43_layouts.ipynb #8cca6cae
 def spread(items:dict, most:int|None) -> list: # None = all
@@ -250,12 +260,16 @@ def spread(items:dict, most:int|None) -> list: # None = all
     n = len(every) if most is None else min(most, len(every))
     return [every[i * len(every) // n] for i in range(n)]
 
-def _needed_classes(layout:Layout, most:int=20) -> int:
-    "How many classes the ids of some label maps ask for"
+def _some_ids(layout:Layout, most:int=20) -> np.ndarray:
+    "The ids that occur in some label maps"
     items = [item for split in layout.splits.values() for item in spread(split, most)]
     found = [stored_ids(layout, image, labels, image_size(image)) for image, labels in items]
-    tops = [int(ids[ids != IGNORE_INDEX].max(initial=-1)) + 1 for ids in found if ids is not None]
-    return max(tops, default=0)
+    return np.unique(np.concatenate([[IGNORE_INDEX], *(np.unique(ids) for ids in found if ids is not None)]))
+
+def _needed_classes(layout:Layout) -> int:
+    "How many classes the ids of some label maps ask for"
+    ids = _some_ids(layout)
+    return int(ids[ids != IGNORE_INDEX].max(initial=-1)) + 1
 
 def _check_classes(root, layout:Layout, classes:int|None) -> int:
     "The number of classes, if it is known"
@@ -290,6 +304,8 @@ def open_folder(root:str|Path, # data folder
         return TarDataset(root, classes, size, self_pair_prob, seed, augment=augment, condition=kind)
     if labels and layout.name == "folder":                     # all of its files are checked now
         layout = replace(layout, strict=True)
+        masks = layout.classes is None and classes > 1 and is_mask(_some_ids(layout, 4))
+        check(not masks, f"{root}: of the label maps that were looked at, {MASK_ADVICE}")
         check_headers(whole_split(layout, Path(root), pick_split(root, split, layout.splits)), True)
     return FolderDataset(root, classes, size, split, self_pair_prob, seed, exemplars, augment=augment,
                          condition=kind, layout=layout)

@@ -41,7 +41,8 @@ def inner_folders(root:Path) -> dict[str, Path]: # name in small letters → fol
 
 def holds_images(folder:Path) -> bool:
     "Is there a file with an image's suffix in a folder or below it?"
-    return any(f.lower().endswith(SUFFIXES) and not f.startswith(".") for _, _, fs in walk(folder) for f in fs)
+    return any(f.lower().endswith(SUFFIXES) and not f.startswith(".") for _, _, fs in walk(folder)
+               for f in fs)
 
 def folder_named(root:Path, names) -> Path|None: # in small letters
     "The folder below `root` that has one of these names; of several the one that holds images"
@@ -54,7 +55,8 @@ def folder_named(root:Path, names) -> Path|None: # in small letters
 def image_and_label_folders(root:Path) -> tuple[Path, Path]|None:
     "The folders of images and of labels directly below `root`"
     if all((root/p).is_dir() for p in CELEBA): return root/CELEBA[0], root/CELEBA[1]
-    if not (inner_folders(root).keys() & IMAGE_FOLDERS and inner_folders(root).keys() & LABEL_FOLDERS): return None
+    if not (inner_folders(root).keys() & IMAGE_FOLDERS and inner_folders(root).keys() & LABEL_FOLDERS):
+        return None
     images, labels = folder_named(root, IMAGE_FOLDERS), folder_named(root, LABEL_FOLDERS)
     return None if images is None or labels is None else (images, labels)
 
@@ -92,7 +94,8 @@ def _by_stem(files:list[Path]) -> dict[str, Path]:
     found = {f.stem: f for f in files}
     double = next((f for f in files if found[f.stem] != f), None)
     if double is not None:
-        raise RabitError(f"{double.parent} holds {double.name} and {found[double.stem].name}: one of them must go")
+        raise RabitError(f"{double.parent} holds {double.name} and {found[double.stem].name}: one of them "
+                         "must go")
     return found
 
 def side_by_side(folder:Path) -> tuple[dict[str, Path], dict[str, Path]]|None:
