@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['IGNORE_INDEX', 'LABEL_DTYPES', 'RabitError', 'NotFiniteError', 'RabitWarning', 'check', 'check_finite', 'check_image',
-           'check_map', 'check_size', 'check_labels', 'one_hot', 'labels_of', 'grid_of', 'to_blocks', 'from_blocks',
-           'pixel_grid', 'resize', 'resize_labels', 'sample_at', 'labels_at', 'pad_to', 'crop_to', 'to_pil',
-           'center_normalize', 'positional_norm']
+           'check_map', 'check_size', 'size_text', 'check_labels', 'one_hot', 'labels_of', 'grid_of', 'to_blocks',
+           'from_blocks', 'pixel_grid', 'resize', 'resize_labels', 'sample_at', 'labels_at', 'pad_to', 'crop_to',
+           'to_pil', 'center_normalize', 'positional_norm']
 
 # %% ../../nbs/0_core/00_tensors.ipynb #d102e8d9
 import math, torch
@@ -88,6 +88,14 @@ def check_size(
     check(ok, f"{name} = {size} does not fit: (h, w), two whole numbers of at least 1, is needed")
     return size
 
+# %% ../../nbs/0_core/00_tensors.ipynb #a53a1dd7
+def size_text(
+    size:Sequence[int],  # (h, w)
+)->str:                  # "width×height"
+    "A size as people write it"
+    h, w = size
+    return f"{w}×{h}"
+
 # %% ../../nbs/0_core/00_tensors.ipynb #72f6ba58
 IGNORE_INDEX = 255  # the label id of pixels whose class nobody knows
 LABEL_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
@@ -155,7 +163,7 @@ def from_blocks(
     "Lay blocks of tokens out as a map again, dropping the padding"
     (sh, sw), (rows, cols) = block, grid_of(size, block)
     check(t.ndim == 4 and t.shape[1:3] == (rows * cols, sh * sw),
-          f"tokens of {_describe(t)} are no blocks of {sh}×{sw} of a map of {size[0]}×{size[1]}: "
+          f"tokens of {_describe(t)} are no blocks of {size_text(block)} of a map of {size_text(size)}: "
           f"(b, {rows * cols}, {sh * sw}, c) is needed")
     b, c = t.shape[0], t.shape[-1]
     # channels last, as tokens are: whole rows move
