@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
-from ..core.tensors import check, check_map, check_size, crop_to, pad_to
+from ..core.tensors import check, check_map, check_size, crop_to, pad_to, size_text
 from ..inputs.conditions import kind_of
 from ..inputs.palettes import LABEL_MAPPINGS
 from ..matching.bilevel import bilevel_match
@@ -84,7 +84,8 @@ def checked_config(
     check(1 <= classes <= 255 and width >= 4 and features >= 1, f"classes = {classes}, width = {width}, "
           f"features = {features}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
     check(len(size) == 2 and all(8 <= n <= 8192 and n % 8 == 0 for n in size),
-          f"size = {tuple(size)} (h, w): two multiples of 8, at most 8192, are needed to train on")
+          f"size {size_text(size)} (width × height) does not fit: two multiples of 8, at most 8192, are "
+          "needed to train on")
     check(c.get("label_mapping") in (None, *LABEL_MAPPINGS), f"unknown label_mapping "
           f"{c.get('label_mapping')!r}; choose from {', '.join(LABEL_MAPPINGS)}, or None")
     channels = kind_of(kind).channels or classes

@@ -25,6 +25,7 @@ from ..inputs.images import image_or_path, open_image, read_image
 from ..inputs.joint_files import Poses
 from ..inputs.palettes import LABEL_MAPPINGS, read_labels
 from ..matching.match import Match
+from .familiarity import warn_of_inputs
 from .model import BilevelMatcher, TranslatorOutput
 from .pretrained import PretrainedNet
 
@@ -240,6 +241,7 @@ class AnySizeNet(ConditionNet):
         "One pass at the working sizes, enlarged to the condition's"
         check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192,
               f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
+        warn_of_inputs(self.statistics, self.kind, condition, exemplar)
         full, known = tuple(condition.shape[-2:]), tuple(size or self.config["size"])
         work, look = tuple(size or same_area(full, known)), same_area(exemplar.shape[-2:], known)
         small = self.resize_condition(condition, work).to(self.device)

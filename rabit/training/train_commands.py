@@ -84,7 +84,8 @@ def train_config(
              "split", "init_from")
     given = {name: getattr(args, name) for name in names}
     given |= {name: True for name in ("checkpoint_activations", "compile") if getattr(args, name)}
-    given |= dict(classes=classes, vgg_weights=args.vgg) | (args.save_every or {})
+    vgg = args.vgg if args.vgg in (None, "download") else str(Path(args.vgg).resolve())
+    given |= dict(classes=classes, vgg_weights=vgg) | (args.save_every or {})
     given |= dict(exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if is_named(args.data) else str(Path(args.data).resolve())    # found from anywhere
