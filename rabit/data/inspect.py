@@ -46,7 +46,7 @@ def _inspect_item(layout:Layout, item:tuple, classes:int|None, note, sizes:Count
         im = to_rgb(open_image(image), image)
         sizes[im.size] += 1
         if layout.needs == "joints":
-            joints = read_joints(labels)
+            joints = read_joints(labels, im.size[::-1])
             check_joints_inside(joints, labels, image, im.size)
             if not joints[:, 2].any(): return note("nobody found", str(labels))
         found = stored_ids(layout, image, labels, im.size, classes)
