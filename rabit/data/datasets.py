@@ -34,9 +34,8 @@ def place_joints(path:Path, # a file of key points
     size:tuple[int, int], # h, w wanted
     ) -> Tensor: # (18, 3) x, y in pixels of that size, score
     "Key points of one photograph, at another size"
-    joints = read_joints(path)
-    (W, H) = image_size(image)
-    (h, w) = size
+    (W, H), (h, w) = image_size(image), size
+    joints = read_joints(path, (H, W))
     check_joints_inside(joints, path, image, (W, H))
     half = torch.tensor([.5, .5, 0.])
     return (joints + half) * torch.tensor([w / W, h / H, 1.]) - half
