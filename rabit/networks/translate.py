@@ -22,8 +22,8 @@ from rabit.core.tensors import (
 )
 from ..inputs.conditions import Kind, fit_condition, kind_of, read_condition
 from ..inputs.images import image_or_path, open_image, read_image
-from ..inputs.palettes import LABEL_MAPPINGS, read_labels
 from ..matching.match import Match
+from .class_ids import read_model_labels
 from .familiarity import warn_of_inputs
 from .model import BilevelMatcher, TranslatorOutput
 from .pretrained import PretrainedNet
@@ -60,6 +60,7 @@ def looks_like_labels(
 # %% ../../nbs/3_networks/38_translate.ipynb #c26528b9
 class ConditionNet(PretrainedNet):
     "A translator that reads conditions in any form, and resizes them as their kind wants it"
+    relabel:dict[int, int] = {}  # ids in files → its classes, where files are numbered otherwise
     @property
     def kind(self)->Kind:
         "What its conditions are"
@@ -69,10 +70,7 @@ class ConditionNet(PretrainedNet):
         palette=None,  # of a colored map, from `read_palette`
     )->Tensor:         # (1, h, w) int64: classes, and 255 for unknown
         "A label map in a file, as the files are numbered that the model was trained on"
-        mapping, classes = self.config.get("label_mapping"), self.config["classes"]
-        if mapping is None: return read_labels(path, classes, palette)
-        ids = LABEL_MAPPINGS[mapping](read_labels(path, None, palette))
-        return check_labels(ids, classes, f"{path}, numbered as {mapping},")
+        return read_model_labels(self.config, path, palette, self.relabel)
     def as_condition(self,
         given:Given,  # a file, an image, labels (h, w), or (1, classes, h, w) float
         name:str,     # of the argument, for messages

@@ -22,7 +22,9 @@ from ..data.pair_lists import read_pairs
 from ..inputs.conditions import kind_of
 from ..inputs.images import read_image
 from ..inputs.palettes import read_palette
-from ..networks.model_options import Checkpoint, condition_of, load_model, OwnModel, Palette, WorkingSize
+from rabit.networks.model_options import (
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Relabel, WorkingSize,
+)
 from ..networks.translate import Translator
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #d8e6577d
@@ -168,6 +170,7 @@ def rabit_translate(
     # knows painted scenes; photographs need one of their own)
     style:bool=False,
     palette:Palette|None=None,
+    map:Relabel|None=None,
     size:WorkingSize|None=None,
     detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
@@ -180,7 +183,7 @@ def rabit_translate(
     if condition.is_dir():
         folder = out or Path("out")
         check_output_folder(folder, inputs)
-        translator = load_model(checkpoint, device, size, style, model)
+        translator = load_model(checkpoint, device, size, style, model, map)
         exemplar_of = exemplar_finder(translator, exemplar, exemplar_condition, exemplars, colors)
         counts = translate_folder(translator, condition, exemplar_of, folder, inputs, format or "png",
                                   overwrite, colors, size, detail)
@@ -192,7 +195,7 @@ def rabit_translate(
     check(not odd, f"{option_names(odd)}: for folders of conditions, and {condition} is none")
     file = out or Path("out.png")
     check_output(file, inputs=inputs)
-    translator = load_model(checkpoint, device, size, style, model)
+    translator = load_model(checkpoint, device, size, style, model, map)
     wanted, known = (condition_of(translator, path, colors) for path in (condition, exemplar_condition))
     write_image(translator.translate(wanted, exemplar, known, size, detail), file)
 
@@ -205,6 +208,7 @@ def rabit_edit(
     out:Annotated[Path, Arg("-o")]=Path("edited.png"),  # image to write
     repaint_all:bool=False,    # paint unchanged regions anew, too
     palette:Palette|None=None,
+    map:Relabel|None=None,
     size:WorkingSize|None=None,
     detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
@@ -214,6 +218,6 @@ def rabit_edit(
     "Repaint IMAGE after its label map (or other condition) was changed from CONDITION to EDITED"
     colors = None if palette is None else read_palette(palette)
     check_output(out, inputs=(image, condition, edited))
-    translator = load_model(checkpoint, device, size, model=model)
+    translator = load_model(checkpoint, device, size, model=model, relabel=map)
     before, after = (condition_of(translator, path, colors) for path in (condition, edited))
     write_image(translator.edit(image, before, after, size, not repaint_all, detail), out)
