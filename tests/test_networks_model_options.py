@@ -53,3 +53,6 @@ def test_label_maps_are_read_with_their_palette_and_other_conditions_are_left_to
     try: condition_of(edges, None, palette={})
     except RabitError as e: assert "edges" in str(e)
     else: raise AssertionError("a palette was taken for a drawing")
+    try: condition_of(edges, None, person=2)
+    except RabitError as e: assert "--person is for key points" in str(e) and "edges" in str(e)
+    else: raise AssertionError("a person was taken for a drawing")
