@@ -13,6 +13,7 @@ from rabit.inputs.palettes import LABEL_MAPPINGS
 from rabit.inputs.palettes import PALETTES
 from rabit.inputs.palettes import ade20k_ids
 from rabit.inputs.palettes import camvid_ids
+from rabit.inputs.palettes import cityscapes_ids
 from rabit.inputs.palettes import folder_palette
 from rabit.inputs.palettes import is_mask
 from rabit.inputs.palettes import read_labels
@@ -198,4 +199,6 @@ def test_colored_maps_of_known_palettes_give_their_ids_and_others_are_asked_abou
 def test_ids_of_other_countings_are_shifted():
     assert ade20k_ids(torch.tensor([[0, 1, 150]])).tolist() == [[255, 0, 149]]
     assert camvid_ids(torch.tensor([[0, 10, 11]])).tolist() == [[0, 10, 255]]
-    assert LABEL_MAPPINGS == dict(ade20k=ade20k_ids, camvid=camvid_ids)
+    stored, trained = [0, 6, 7, 17, 33, 255, 40], [255, 255, 0, 5, 18, 255, 40]   # 40 is left, to be refused
+    assert cityscapes_ids(torch.tensor([stored])).tolist() == [trained]
+    assert LABEL_MAPPINGS == dict(ade20k=ade20k_ids, camvid=camvid_ids, cityscapes=cityscapes_ids)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Palette', 'PALETTES', 'MAX_BLENDED_FRACTION', 'BLEND_RADIUS', 'MASK_ADVICE', 'LABEL_MAPPINGS', 'voc_color',
            'read_palette', 'folder_palette', 'label_ids', 'is_mask', 'check_label_ids', 'read_labels', 'ade20k_ids',
-           'camvid_ids']
+           'camvid_ids', 'cityscapes_ids']
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #56a7bd45
 import torch, warnings
@@ -336,5 +336,14 @@ def camvid_ids(labels:Tensor, # ids of CamVid's copy with 11 classes: 0 … 10, 
     "Give CamVid's void the id of what is unknown"
     return torch.where(labels == 11, IGNORE_INDEX, labels)
 
+_CITYSCAPES = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # labelIds, trained
+
+def cityscapes_ids(labels:Tensor, # ids of Cityscapes' *_labelIds.png: 0 … 33, of which 19 are trained
+    ) -> Tensor: # 0 … 18, and 255 for the others
+    "Give Cityscapes' trained classes the ids of its benchmark"
+    found = torch.where((labels >= 0) & (labels < 34), IGNORE_INDEX, labels)
+    for i, stored in enumerate(_CITYSCAPES): found = torch.where(labels == stored, i, found)
+    return found
+
 # of label maps whose stored numbers are not the classes that a model is trained on
-LABEL_MAPPINGS = dict(ade20k=ade20k_ids, camvid=camvid_ids)
+LABEL_MAPPINGS = dict(ade20k=ade20k_ids, camvid=camvid_ids, cityscapes=cityscapes_ids)
