@@ -36,6 +36,7 @@ def test_files_are_found_by_name_in_natural_order():
             (tmp / name).parent.mkdir(exist_ok=True)
             (tmp / name).touch()
         assert list(find_named(tmp)) == ["a2", "a10", "sub/b"] and list(find_named(tmp, joints)) == ["p", "q"]
+        assert list(find_named(tmp, deep=False)) == ["a2", "a10"]
         (tmp / "a2.webp").touch()
         assert fails(lambda: find_named(tmp), "a2.PNG and a2.webp")
         assert fails(lambda: find_named(tmp / "sub", joints), "_candidate.txt")

@@ -73,3 +73,36 @@ def test_a_folder_is_translated_and_goes_on_where_it_stopped():
         assert code == 0 and sorted(p.name for p in (home / "listed").iterdir()) == ["a0.jpg", "a1.jpg"]
         code, out, err = call(rabit_translate, *line[:-1], home / "maps/out")
         assert code == 2 and "which is read" in err
+
+
+def test_a_person_of_several_is_painted_as_if_alone():
+    with TemporaryDirectory() as tmp:
+        home = make_home(Path(tmp))
+        rabit(35, (32, 32), width=4, features=8, condition="joints", position="coord").save_pretrained(home / "j")
+        a = torch.tensor([[3. + k % 5 * 6, 2. + k * 1.6, 1.] for k in range(18)])
+        b = a * torch.tensor([.6, .6, 1.]) + torch.tensor([9., 9., 0.])
+        def pose(name, *people):
+            "A file of OpenPose"
+            found = [dict(pose_keypoints_2d=p.flatten().tolist()) for p in people]
+            (home / name).write_text(json.dumps(dict(people=found)))
+            return home / name
+        options = home / "photos/a1.png", "--checkpoint", home / "j", "--device", "cpu", "-o"
+        made, said = {}, {}
+        for name, people, more in (("a", [a], ()), ("b", [b], ()), ("ba", [b, a], ()),
+                                   ("ba1", [b, a], ("--person", 1))):
+            code, said[name], err = call(rabit_translate, pose(name + ".json", *people), *options,
+                                         home / f"{name}.png", *more)
+            assert code == 0, err
+            made[name] = (home / f"{name}.png").read_bytes()
+        assert made["ba"] == made["a"] and made["ba1"] == made["b"] and made["a"] != made["b"]
+        assert "shows 2 persons; the largest is painted, --person 2" in said["ba"]
+        assert not any("persons" in said[name] for name in ("a", "b", "ba1"))
+        for file, words in (("ba.json", "person 3 is asked for; a number from 1 to 2"),
+                            ("maps/a0.png", "--person is for key points")):
+            weights = ("--checkpoint", home / "weights") if file.endswith(".png") else ()
+            code, out, err = call(rabit_translate, home / file, *options, home / "x.png", "--person", 3, *weights)
+            assert code == 2 and words in err, err
+        (home / "poses").mkdir()
+        pose("poses/ba.json", b, a)
+        code, out, err = call(rabit_translate, home / "poses", *options, home / "images", "--person", 1)
+        assert code == 0 and (home / "images/ba.png").read_bytes() == made["b"]

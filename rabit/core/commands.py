@@ -46,7 +46,7 @@ def error_line(
 def brief_warnings(
     name:str,  # of the command
 )->Iterator[None]:
-    "Show each `RabitWarning` in one line; of those that differ in numbers alone the first, and how many followed"
+    "Show each `RabitWarning` in one line; those that differ in numbers alone are counted"
     seen:Counter = Counter()
     with warnings.catch_warnings():
         usual = warnings.showwarning

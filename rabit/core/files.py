@@ -42,13 +42,14 @@ def walk(
 
 # %% ../../nbs/0_core/01_files.ipynb #f1000002
 def list_files(
-    folder:Path,                      # to look through, with its subfolders
+    folder:Path,                      # to look through
     suffixes:Iterable[str]=SUFFIXES,  # of the files that are wanted; the first that fits is cut off
+    deep:bool=True,                   # with its subfolders?
 )->dict[str, Path]:                   # name without suffix, relative to the folder → file; nothing is opened
     "The files of a folder by name"
     found:dict[str, Path] = {}
     for here, inner, files in walk(folder):
-        inner[:] = sorted(d for d in inner if not d.startswith("."))
+        inner[:] = sorted(d for d in inner if deep and not d.startswith("."))
         start = "" if Path(here) == folder else Path(here).relative_to(folder).as_posix() + "/"
         for f in sorted(files):
             end = next((s for s in suffixes if f.lower().endswith(s)), None)
@@ -67,11 +68,12 @@ def natural_key(
     return [int(part) if i % 2 else part.lower() for i, part in enumerate(re.split(r"(\d+)", name))]
 
 def find_named(
-    folder:Path,                      # to look through, with its subfolders
+    folder:Path,                      # to look through
     suffixes:Iterable[str]=SUFFIXES,  # of the files that are wanted
+    deep:bool=True,                   # with its subfolders?
 )->dict[str, Path]:                   # name without suffix → file
     "A folder's files in natural order; a folder without any is refused"
-    found = list_files(folder, suffixes)
+    found = list_files(folder, suffixes, deep)
     check(found, f"{folder} holds no files to read; names ending in {', '.join(suffixes)} are looked for")
     return {name: found[name] for name in sorted(found, key=natural_key)}
 

@@ -22,6 +22,7 @@ from ..core.devices import pick_device
 from ..core.files import read_json, write_atomic
 from ..core.registry import find, registered
 from ..core.tensors import RabitError, check, check_finite
+from .familiarity import ImageStatistics, read_statistics, write_statistics
 from .model import TranslatorNet
 
 # %% ../../nbs/3_networks/37_pretrained.ipynb #73c10ce9
@@ -211,12 +212,13 @@ def load_strict(
 # %% ../../nbs/3_networks/37_pretrained.ipynb #241697ab
 class PretrainedNet(TranslatorNet):
     "A translator that is saved whole and loaded whole"
+    statistics:ImageStatistics|None = None  # of the images that it was trained on
     def save_pretrained(self,
         folder:str|Path,  # made if missing
         card:str="",      # text for the model card: data, steps, metrics, limits
         half:bool=False,  # store weights in 16 bits?
     )->Path:              # the folder
-        "Write model.safetensors, config.json and README.md, each whole or not at all"
+        "Write model.safetensors, config.json, README.md, statistics.json, each whole or not at all"
         folder = Path(folder)
         card = card or f"# A `{self.config['builder']}` model\n\nNo model card was written.\n"
         config = json.dumps(self.config, indent=1)
@@ -225,6 +227,7 @@ class PretrainedNet(TranslatorNet):
         write_atomic(folder / "model.safetensors", lambda path: save_file(weights, path))
         write_atomic(folder / "config.json", lambda path: path.write_text(config, encoding="utf-8"))
         write_atomic(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
+        write_statistics(self.statistics, folder)
         return folder
     @classmethod
     def from_pretrained(cls,
@@ -245,6 +248,7 @@ class PretrainedNet(TranslatorNet):
         check_weights(shapes, weights, folder / "model.safetensors")
         model = build(config, builder)
         load_strict(model, weights, folder / "model.safetensors")
+        model.statistics = read_statistics(folder)
         if not isinstance(model, cls):
             raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
         return model.to(where).eval()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['exemplar_files', 'exemplar_finder', 'find_conditions', 'check_output_folder', 'write_translation', 'translate_folder',
-           'folder_report', 'rabit_translate', 'rabit_edit']
+           'folder_report', 'say_person', 'rabit_translate', 'rabit_edit']
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #192d5fa5
 import sys
@@ -21,8 +21,11 @@ from ..core.tensors import check
 from ..data.pair_lists import read_pairs
 from ..inputs.conditions import kind_of
 from ..inputs.images import read_image
+from ..inputs.joint_files import largest_person, read_image_poses
 from ..inputs.palettes import read_palette
-from ..networks.model_options import Checkpoint, condition_of, load_model, OwnModel, Palette, WorkingSize
+from rabit.networks.model_options import (
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, Relabel, WorkingSize,
+)
 from ..networks.translate import Translator
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #d8e6577d
@@ -116,15 +119,17 @@ def translate_folder(
     palette=None,           # from `read_palette`
     size=None,              # (h, w) to work at
     detail:bool=True,       # fetch fine structure from the exemplar?
+    person:int|None=None,   # of files of key points, from 1; None: the largest
 )->dict:                    # how many images were written, kept, and failed
     "Every condition of a folder; what fails is told and left out, what exists is kept"
     conditions, counts = find_conditions(model, condition), dict(wrote=0, kept=0, failed=0)
-    condition_of(model, None, palette)  # a palette that does not fit is one error, not one for each file
+    condition_of(model, None, palette, person)  # an option that does not fit is one error, not one a file
     bar = tqdm(conditions.items(), "translating")
     for name, path in bar:
         target = out / f"{name}.{format}"
         def translate():
-            return model.translate(condition_of(model, path, palette), *exemplar_of(name), size, detail)
+            wanted = condition_of(model, path, palette, person)
+            return model.translate(wanted, *exemplar_of(name), size, detail)
         done = "kept" if target.is_file() and not overwrite else "wrote"
         try:
             if done == "wrote": write_translation(target, out, inputs, translate)
@@ -147,11 +152,24 @@ def folder_report(
     if counts["failed"]: told.append(f"{counts['failed']} failed")
     return printable("; ".join(told))
 
+# %% ../../nbs/6_tools/66_use_commands.ipynb #c0de6601
+def say_person(
+    model:Translator,  # who paints
+    path:Path,         # of its condition
+):
+    "Tell who is painted, where a file of key points shows several persons"
+    if kind_of(model.config["condition"]).needs != "joints": return
+    found = read_image_poses(path)
+    count = int(found.people[..., 2].any(1).sum())
+    if count > 1: print(f"{printable(str(path))} shows {count} persons; the largest is painted, --person "
+                        f"{largest_person(found) + 1}")
+
 # %% ../../nbs/6_tools/66_use_commands.ipynb #d346c104
 @command
 def rabit_translate(
     # what the model wants: a label map (PNG of class ids, 255 = unknown, or of a palette's colors), a drawing
-    # of edges, or joints as OpenPose writes them (.json, .txt); or a folder of these
+    # of edges, or joints (.json of OpenPose, AlphaPose, MMPose, Ultralytics, COCO; _candidate.txt); or a
+    # folder of these
     condition:Path,
     # image whose look is wanted, of any size; beside a folder of conditions also a folder with an image of
     # the same name for each
@@ -169,6 +187,8 @@ def rabit_translate(
     # knows painted scenes; photographs need one of their own)
     style:bool=False,
     palette:Palette|None=None,
+    map:Relabel|None=None,
+    person:Person|None=None,
     size:WorkingSize|None=None,
     detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
@@ -181,10 +201,10 @@ def rabit_translate(
     if condition.is_dir():
         folder = out or Path("out")
         check_output_folder(folder, inputs)
-        translator = load_model(checkpoint, device, size, style, model)
+        translator = load_model(checkpoint, device, size, style, model, map)
         exemplar_of = exemplar_finder(translator, exemplar, exemplar_condition, exemplars, colors)
         counts = translate_folder(translator, condition, exemplar_of, folder, inputs, format or "png",
-                                  overwrite, colors, size, detail)
+                                  overwrite, colors, size, detail, person)
         print(folder_report(counts, folder))
         if counts["failed"]: sys.exit(1)
         return
@@ -193,8 +213,10 @@ def rabit_translate(
     check(not odd, f"{option_names(odd)}: for folders of conditions, and {condition} is none")
     file = out or Path("out.png")
     check_output(file, inputs=inputs)
-    translator = load_model(checkpoint, device, size, style, model)
-    wanted, known = (condition_of(translator, path, colors) for path in (condition, exemplar_condition))
+    translator = load_model(checkpoint, device, size, style, model, map)
+    wanted = condition_of(translator, condition, colors, person)
+    known = condition_of(translator, exemplar_condition, colors)
+    if person is None: say_person(translator, condition)
     write_image(translator.translate(wanted, exemplar, known, size, detail), file)
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #a7343968
@@ -206,6 +228,8 @@ def rabit_edit(
     out:Annotated[Path, Arg("-o")]=Path("edited.png"),  # image to write
     repaint_all:bool=False,    # paint unchanged regions anew, too
     palette:Palette|None=None,
+    map:Relabel|None=None,
+    person:Person|None=None,
     size:WorkingSize|None=None,
     detail:bool=True,  # where the output is larger than that: do not fetch fine structure from the exemplar
     checkpoint:Checkpoint|None=None,
@@ -215,6 +239,6 @@ def rabit_edit(
     "Repaint IMAGE after its label map (or other condition) was changed from CONDITION to EDITED"
     colors = None if palette is None else read_palette(palette)
     check_output(out, inputs=(image, condition, edited))
-    translator = load_model(checkpoint, device, size, model=model)
-    before, after = (condition_of(translator, path, colors) for path in (condition, edited))
+    translator = load_model(checkpoint, device, size, model=model, relabel=map)
+    before, after = (condition_of(translator, path, colors, person) for path in (condition, edited))
     write_image(translator.edit(image, before, after, size, not repaint_all, detail), out)
