@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 from typing import Annotated
 from ..core.commands import Arg, command, Device, error_line, option_names, printable
 from rabit.core.files import (
-    check_output, check_writable, find_named, IMAGE_FORMATS, list_files, save_image, SUFFIXES,
-    write_image,
+    check_new_folders, check_output, check_writable, find_named, IMAGE_FORMATS, list_files, save_image,
+    SUFFIXES, write_image,
 )
 from ..core.tensors import check
 from ..data.pair_lists import read_pairs
@@ -94,6 +94,7 @@ def check_output_folder(
         check(given is None or not given.is_dir() or not out.resolve().is_relative_to(given.resolve()),
               f"{out} lies in {given}, which is read; another folder is needed for the output")
     check_writable(out / "image.png")
+    check_new_folders(out)
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #73e453f7
 def translations(
@@ -122,7 +123,7 @@ def write_translation(
     translate,      # function without arguments → what `translations` returns
 ):
     "Write one image of a folder, and what belongs to it"
-    check_output(target, inputs=inputs)
+    check_output(target, inputs=inputs, inside=out)
     check(target.parent.resolve().is_relative_to(out.resolve()),
           f"{target} would lie outside of {out}, where a link leads; folders are needed there")
     for ending, image in translate().items(): save_image(image, beside(target, ending))
