@@ -23,6 +23,7 @@ from rabit.core.tensors import positional_norm
 from rabit.core.tensors import resize
 from rabit.core.tensors import resize_labels
 from rabit.core.tensors import sample_at
+from rabit.core.tensors import size_text
 from rabit.core.tensors import to_blocks
 from rabit.core.tensors import to_pil
 
@@ -64,6 +65,10 @@ def test_what_is_no_map_and_no_size_is_refused():
     for bad in (good[0], good.long(), good[:, :0], None):
         assert "float tensor (b, c, h, w)" in error_of(check_map, bad)
     for bad in ((0, 4), (3,), (3., 4), (-1, 4), 7): assert "block = " in error_of(check_size, bad, "block")
+
+
+def test_people_read_the_width_first():
+    assert size_text((96, 128)) == size_text(torch.zeros(1, 3, 96, 128).shape[-2:]) == "128×96"
 
 
 def test_label_ids_out_of_range_are_named():

@@ -6,10 +6,13 @@ import os
 import pytest
 import signal
 import torch
+import warnings
 from contextlib import redirect_stderr
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import pixel_grid
+from rabit.inputs.samples import SceneDataset
+from rabit.networks.familiarity import write_statistics
 from rabit.networks.translate import Translator
 from rabit.training.callbacks import read_log
 from rabit.training.callbacks import write_log
@@ -19,11 +22,14 @@ from rabit.training.config import TrainConfig
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
 from rabit.training.run import open_run
+from rabit.training.run import remember_exemplars
 from rabit.training.run import train
+from rabit.training.run import warn_of_data
 from rabit.training.terms import PAPER_WEIGHTS
 from rabit.training.trainer import Callback
 from safetensors.torch import load_file
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 cpu = torch.device("cpu")
 def small(**changes):
@@ -77,6 +83,28 @@ def test_folders_that_are_taken_or_linked_or_cannot_be_written_are_refused_and_l
         os.mkfifo(log)
         # and a pipe is not waited for
         with open_run(run, 4): assert read_log(run) == []
+
+
+def test_statistics_of_the_exemplars_that_a_run_has_seen_go_with_its_model():
+    batches = [SceneDataset(size=(16, 16)).batch(range(i, i + 40)) for i in (0, 40)]
+    one = SimpleNamespace(rank=0, ema=SimpleNamespace(statistics=None))
+    with TemporaryDirectory() as tmp:
+        assert list(remember_exemplars(one, batches, Path(tmp))) == batches
+        assert one.ema.statistics.count == 80 and one.ema.statistics.distance(batches[0]["exemplar"]).mean() < 1.5
+        write_statistics(one.ema.statistics, tmp)
+        again = SimpleNamespace(rank=0, ema=SimpleNamespace(statistics=None))
+        list(remember_exemplars(again, batches[:1], Path(tmp)))
+        assert again.ema.statistics == one.ema.statistics                # a run that goes on has them already
+
+
+def test_a_folder_without_a_second_sequence_is_warned_of():
+    def said(groups, lists=None):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_data(SimpleNamespace(group_ids=groups, lists=lists))
+        return [str(w.message) for w in caught]
+    assert "(1 images in 1 sequences): the model will learn to copy" in said([0])[0]
+    assert said([0, 1]) == said([0], {"a": ["b"]}) == []
 
 
 def test_a_run_ends_with_weights_that_can_be_used_and_data_of_other_classes_are_refused():

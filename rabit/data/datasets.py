@@ -19,8 +19,7 @@ from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError
 from .augment import color_jitter, pseudo_exemplar, random_affine, random_jitter, warp_points
 from .pair_lists import read_pairs
 from rabit.data.pairs import (
-    allowed_exemplars, and_others, find_pairs, find_splits, folder_layout, Layout, pick_split, stored_ids,
-    whole_split,
+    allowed_exemplars, and_others, folder_layout, Layout, pick_split, stored_ids, whole_split,
 )
 from ..inputs.conditions import kind_of
 from ..inputs.images import image_size, image_tensor, open_image, to_rgb
@@ -35,7 +34,8 @@ def place_joints(path:Path, # a file of key points
     size:tuple[int, int], # h, w wanted
     ) -> Tensor: # (18, 3) x, y in pixels of that size, score
     "Key points of one photograph, at another size"
-    joints, (W, H), (h, w) = read_joints(path), image_size(image), size
+    (W, H), (h, w) = image_size(image), size
+    joints = read_joints(path, (H, W))
     check_joints_inside(joints, path, image, (W, H))
     half = torch.tensor([.5, .5, 0.])
     return (joints + half) * torch.tensor([w / W, h / H, 1.]) - half
@@ -70,8 +70,9 @@ class FolderFiles(SampleDataset):
         self.condition = condition
         self.label_classes = classes
         self.classes = kind_of(condition).channels or classes
-        self.names = tuple(names or layout.names or (map(str, range(classes)) if layout.ids else ()))
-        self.label_mapping = layout.name if layout.name in LABEL_MAPPINGS else None
+        named = tuple(names or layout.names or ())[:classes]
+        self.names = (*named, *map(str, range(len(named), classes))) if layout.ids else named
+        self.label_mapping = layout.name if layout.relabel and layout.name in LABEL_MAPPINGS else None
         self._cache:dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._cache_left = cache_bytes
         self._joints:dict[str, Tensor] = {}
@@ -134,18 +135,28 @@ def unpaired(exemplar:Tensor, labels:Tensor) -> Sample:
                 visible=torch.zeros(size, dtype=torch.bool))
 
 # %% ../../nbs/4_data/42_datasets.ipynb #b06ebcb7
+def _in_other_splits(dataset, wanted:set) -> dict:
+    "The items of other splits that have these names; a name that two of them have is refused"
+    found:dict = {}
+    others = {s: items for s, items in dataset.layout.splits.items() if s != dataset.split}
+    for split, items in others.items():
+        double = sorted(found.keys() & wanted & items.keys())
+        check(not double, f"{dataset.root}: two splits have an image of the name {''.join(double[:1])}, "
+              "which a " "list of exemplars cannot tell apart; rename one")
+        found |= {k: v for k, v in items.items() if k in wanted}
+    return found
+
 def _all_listed(dataset, lists:dict, path) -> tuple[dict, dict]:
     "Lists of every target, and items of other splits that they name; a target without a list is refused"
     missing = [s for s in dataset.pairs if s not in lists]
     if missing: raise RabitError(f"{path} names no exemplar for {missing[0]}{and_others(len(missing) - 1)}")
     wanted = {e for s in dataset.pairs for e in lists[s]} - dataset.pairs.keys()
-    elsewhere:dict = {}
-    for split in find_splits(dataset.root) if wanted else (): elsewhere |= find_pairs(dataset.root, split)
+    elsewhere = _in_other_splits(dataset, wanted)
     unknown = sorted(wanted - elsewhere.keys())
     if unknown:
         raise RabitError(f"{path} names the exemplar {unknown[0]}, which is not in "
                          f"{dataset.root}{and_others(len(unknown) - 1)}")
-    return {s: lists[s] for s in dataset.pairs}, {e: elsewhere[e] for e in wanted}
+    return {s: lists[s] for s in dataset.pairs}, elsewhere
 
 def _some_listed(dataset, lists:dict, path) -> tuple[dict, dict]:
     "Lists of the targets that have one, and items of other splits that they name"
@@ -158,7 +169,7 @@ def _some_listed(dataset, lists:dict, path) -> tuple[dict, dict]:
     where = f"{dataset.root}{f', {dataset.split}' if dataset.split else ''}"
     check(mine, f"{path} names no image of {where} as a target; the first that it names is "
           f"{next(iter(lists))}")
-    return mine, {e: everywhere[e] for es in mine.values() for e in es}
+    return mine, _in_other_splits(dataset, {e for es in mine.values() for e in es} - dataset.pairs.keys())
 
 def match_lists(dataset:FolderReader, # whose images are targets
     path:str|Path, # a list of pairs

@@ -58,7 +58,7 @@ class TrainConfig:
     clip:float = 5.           # largest gradient norm of each network
     d_width:int = 64          # channels of the discriminator
     d_layers:int = 3          # convolutions of stride 2 at each of its scales
-    vgg_width:int = 64        # channels of VGG19
+    vgg_width:int = 64        # channels of VGG19 with random weights; a file knows its own
     vgg_weights:str|None = None  # a path, "download", or none: seeded random weights
     temperature:float = .05   # of the match loss
     match_tokens:int = 1024   # query tokens that the match loss draws

@@ -20,7 +20,9 @@ from rabit.core.commands import (
 )
 from ..core.devices import pick_device
 from ..core.figures import save_grid
-from ..core.files import check_output, check_writable, read_json, write_atomic, write_json
+from rabit.core.files import (
+    check_new_folders, check_output, check_writable, read_json, write_atomic, write_json,
+)
 from ..core.registry import find
 from ..core.tensors import check
 from ..data.data_commands import check_data, Data, Exemplars, Split
@@ -84,7 +86,8 @@ def train_config(
              "split", "init_from")
     given = {name: getattr(args, name) for name in names}
     given |= {name: True for name in ("checkpoint_activations", "compile") if getattr(args, name)}
-    given |= dict(classes=classes, vgg_weights=args.vgg) | (args.save_every or {})
+    vgg = args.vgg if args.vgg in (None, "download") else str(Path(args.vgg).resolve())
+    given |= dict(classes=classes, vgg_weights=vgg) | (args.save_every or {})
     given |= dict(exemplars=args.exemplars and str(args.exemplars.resolve()))
     given = {name: value for name, value in given.items() if value is not None}
     data = args.data if is_named(args.data) else str(Path(args.data).resolve())    # found from anywhere
@@ -181,6 +184,7 @@ def rabit_train(
     else:
         config = train_config(SimpleNamespace(**options))
         folder = out or Path("runs") / Path(data).resolve().name
+        check_new_folders(folder)
         trained = train(config, folder, device=device, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") == "0":
         example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
@@ -323,6 +327,7 @@ def rabit_demo(
 ):
     "Train a small model on built-in scenes and measure it against matching without learning"
     check_writable(out / "demo.md")
+    check_new_folders(out)
     config = preset("demo", **({} if steps is None else dict(steps=steps)))
     run_demo(config, count, out, pick_device(device))
 
