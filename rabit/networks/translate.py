@@ -23,8 +23,8 @@ from rabit.core.tensors import (
 from ..inputs.conditions import Kind, fit_condition, kind_of, read_condition
 from ..inputs.images import image_or_path, open_image, read_image
 from ..inputs.joint_files import Poses
-from ..inputs.palettes import LABEL_MAPPINGS, read_labels
 from ..matching.match import Match
+from .class_ids import read_model_labels
 from .familiarity import warn_of_inputs
 from .model import BilevelMatcher, TranslatorOutput
 from .pretrained import PretrainedNet
@@ -61,6 +61,7 @@ def looks_like_labels(
 # %% ../../nbs/3_networks/38_translate.ipynb #c26528b9
 class ConditionNet(PretrainedNet):
     "A translator that reads conditions in any form, and resizes them as their kind wants it"
+    relabel:dict[int, int] = {}  # ids in files → its classes, where files are numbered otherwise
     @property
     def kind(self)->Kind:
         "What its conditions are"
@@ -70,10 +71,7 @@ class ConditionNet(PretrainedNet):
         palette=None,  # of a colored map, from `read_palette`
     )->Tensor:         # (1, h, w) int64: classes, and 255 for unknown
         "A label map in a file, as the files are numbered that the model was trained on"
-        mapping, classes = self.config.get("label_mapping"), self.config["classes"]
-        if mapping is None: return read_labels(path, classes, palette)
-        ids = LABEL_MAPPINGS[mapping](read_labels(path, None, palette))
-        return check_labels(ids, classes, f"{path}, numbered as {mapping},")
+        return read_model_labels(self.config, path, palette, self.relabel)
     def as_condition(self,
         given:Given|Poses,  # a file, an image, labels (h, w), (1, classes, h, w) float, or key points
         name:str,     # of the argument, for messages
@@ -231,13 +229,13 @@ class AnySizeNet(ConditionNet):
     )->Tensor:             # (1, h, w)
         "Labels of a condition, where the weights are"
         return (condition if condition.ndim == 3 else labels_of(condition)).to(self.device)
-    def paint(self,
+    def answer(self,
         condition:Tensor,  # from `as_condition`
         exemplar:Tensor,   # (1, 3, H, W) in [-1, 1]
         exemplar_condition:Tensor|None=None,  # from `as_condition`; None: the model reads it from the image
         size:tuple|None=None,  # (h, w) to work at; None: about the area of the training images
         detail:bool=True,  # fetch from the exemplar what the working size could not hold?
-    )->Tensor:             # (1, 3, h, w) of the condition's size, on the CPU
+    )->tuple[Tensor, TranslatorOutput]:  # (1, 3, h, w) of the condition's size, on the CPU; the pass itself
         "One pass at the working sizes, enlarged to the condition's"
         check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192,
               f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
@@ -257,7 +255,10 @@ class AnySizeNet(ConditionNet):
                 ids = self.exemplar_ids(found, exemplar, exemplar_condition, look) if labels else None
                 image = image + exemplar_detail(found, exemplar, full, (work, look), labels, ids,
                                                 self.multiple)
-        return image.clamp(-1, 1).cpu()
+        return image.clamp(-1, 1).cpu(), found
+    def paint(self, *inputs)->Tensor:
+        "The image of `answer` alone"
+        return self.answer(*inputs)[0]
     def exemplar_ids(self,
         found:TranslatorOutput,  # of a pass at working sizes
         exemplar:Tensor,         # (1, 3, H, W)
