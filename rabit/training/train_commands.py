@@ -21,7 +21,8 @@ from rabit.core.commands import (
 from ..core.devices import pick_device
 from ..core.figures import save_grid
 from rabit.core.files import (
-    check_output, check_writable, existing_folder, read_json, write_atomic, write_json,
+    check_new_folders, check_output, check_writable, existing_folder, read_json, write_atomic,
+    write_json,
 )
 from ..core.registry import find
 from ..core.tensors import check
@@ -193,6 +194,7 @@ def rabit_train(
     else:
         config = train_config(SimpleNamespace(**options))
         folder = out or Path("runs") / Path(data).resolve().name
+        check_new_folders(folder)
         trained = train(config, folder, device=device, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") == "0":
         example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
@@ -335,6 +337,7 @@ def rabit_demo(
 ):
     "Train a small model on built-in scenes and measure it against matching without learning"
     check_writable(out / "demo.md")
+    check_new_folders(out)
     config = preset("demo", **({} if steps is None else dict(steps=steps)))
     run_demo(config, count, out, pick_device(device))
 
