@@ -1,6 +1,7 @@
 # Generated from nbs/0_core/06_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import warnings
 from argparse import ArgumentTypeError
 from contextlib import redirect_stderr
 from contextlib import redirect_stdout
@@ -24,8 +25,10 @@ from rabit.core.commands import parse_size
 from rabit.core.commands import positive_float
 from rabit.core.commands import positive_int
 from rabit.core.commands import printable
+from rabit.core.commands import run_politely
 from rabit.core.commands import typed
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import RabitWarning
 from rabit.core.tensors import check
 from typing import Annotated
 from typing import Literal
@@ -62,7 +65,17 @@ def test_what_could_steer_a_terminal_is_spelled_out():
 def test_only_what_can_be_mended_becomes_a_line():
     assert error_line(RabitError("this does not fit;\nthat would")) == "this does not fit; that would"
     assert "not enough memory" in (error_line(MemoryError()) or "")
-    assert error_line(ZeroDivisionError("a bug")) is None
+    lacks = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
+    assert "--device cpu always can" in (error_line(TypeError(lacks)) or "")
+    assert error_line(ZeroDivisionError("a bug")) is None and error_line(TypeError("a bug")) is None
+
+
+def test_warnings_of_a_command_are_one_line_each_and_alike_ones_are_counted():
+    def warn_thrice():
+        for n in (1, 2.5, 3): warnings.warn(f"image {n} is\nodd", RabitWarning)
+        return "done"
+    with redirect_stderr(io.StringIO()) as err: assert run_politely("look", warn_thrice) == "done"
+    assert err.getvalue().splitlines() == ["look: image 1 is odd", "look: 2 more warnings like this"]
 
 
 def test_old_names_of_options_are_understood_and_told():

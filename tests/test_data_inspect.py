@@ -9,7 +9,9 @@ from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
 from rabit.data.datasets import FolderDataset
+from rabit.data.inspect import folder_contents
 from rabit.data.inspect import inspect_folder
+from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_folder
 from rabit.inputs.palettes import read_labels
 from rabit.matching.street import street_pairs
@@ -125,3 +127,29 @@ def test_colored_maps_are_read_by_the_palette_that_their_folder_holds():
             ours, wanted = (open_folder(r, kind, 7, (64, 96), augment=False) for r in (root, plain))
             ours, wanted = ours.batch(range(4)), wanted.batch(range(4))
             assert all(torch.equal(ours[k], wanted[k]) for k in wanted)
+
+
+def test_masks_of_0_and_255_do_not_fit_until_the_folder_says_what_they_mean():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = write_streets(Path(tmp), "s{i}_0", "images/{split}", "masks/{split}", lambda x: 255 * (x == 5), 2)
+        assert "255 for the foreground" in str(inspect_folder(root)) and not inspect_folder(root)["fits"]
+        assert "255 for the foreground" in fails(open_folder, root, classes=2)
+        assert inspect_folder(root, classes=1)["fits"] and open_folder(root, classes=1).classes == 1
+        (root/"palette.txt").write_text("0 #000000 ground\n1 #ffffff tree\n")
+        assert inspect_folder(root)["fits"] and "0 ground, 1 tree" in str(inspect_folder(root))
+        assert open_folder(root, size=(16, 16)).batch([0])["labels"].unique().tolist() == [0, 1]
+
+
+def test_a_report_names_what_is_taken_and_what_is_left_out():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = write_streets(Path(tmp), "s{i}_0", "JPEGImages/{split}", "SegmentationClass/{split}", n=2)
+        for name in ("SegmentationObject/train/s0_0.png", "extra/a.png"): save(np.zeros((4, 4)), root/name)
+        (root/"notes.json").write_text("{}")
+        report = inspect_folder(root, classes=7)
+        print(str(report).replace(tmp, "…"))
+        taken, left = folder_contents(root, detect_layout(root))
+        assert report["fits"] and set(taken.values()) == {2} and len(taken) == 4
+        assert {why for _, why in left} == {"instances, not classes", "in none of the folders that are read",
+                                            "no image; outlines and boxes are not read, label maps are"}
+        assert not inspect_folder(root/"extra", classes=7)["fits"]
+        assert "no label maps were found" in str(inspect_folder(root/"extra", classes=7))

@@ -13,6 +13,7 @@ from rabit.data.layouts import LAYOUTS
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_dataset
 from rabit.data.layouts import open_folder
+from rabit.data.layouts import outfit_of
 from rabit.data.pairs import Layout
 from rabit.data.pairs import read_ids
 from rabit.inputs.face import FACE
@@ -85,6 +86,17 @@ def write_persons(root, outfits=3, poses=2, size=96):
             subset = at.with_name(at.name.replace("candidate", "subset"))
             np.savetxt(subset, [[*which, len(found), len(found)]])
     return root
+
+
+def test_only_names_of_deepfashions_pattern_are_outfits():
+    same = {"WOMEN-Dresses-id_00000002-02_1_front", "WOMEN-Dresses-id_00000002-02_4_full"}
+    assert len(set(map(outfit_of, same))) == 1 and None not in map(outfit_of, same)
+    different = ["WOMEN-Dresses-id_00000002-02_1_front", "WOMEN-Dresses-id_00000002-03_1_front",
+                 "MEN-Dresses-id_00000002-02_1_front", "fashionWOMENTees_Tanksid0000733401_1front",
+                 "fashionWOMENTees_Tanksid0000733402_1front", "id_00000002_02_1_front"]
+    assert len(set(map(outfit_of, different))) == len(different) and None not in map(outfit_of, different)
+    assert not any(map(outfit_of, ("dance_02_1_front", "id_244/02_1_front", "id_00000244/2_1_front",
+                                   "id_00000244/02_1_top", "grid_00000244/02_1_front", "id_00000244")))
 
 
 def test_each_layout_is_recognised_by_its_names():

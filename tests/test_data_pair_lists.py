@@ -5,6 +5,7 @@ from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.data.pair_lists import check_listed
 from rabit.data.pair_lists import read_pairs
+from rabit.data.pair_lists import split_by_lists
 from rabit.data.pair_lists import write_pairs
 
 def fails(f, *args, **kwargs):
@@ -32,3 +33,17 @@ def test_lists_of_pairs_survive_a_round_trip_and_windows_separators():
         assert read_pairs(f"{d}/old.txt") == [("img/WOMEN/02_front", ["img/WOMEN/03_back"])]
         Path(f"{d}/bad.txt").write_text("a,b\nno comma\n")
         assert "line 2" in fails(read_pairs, f"{d}/bad.txt")
+
+
+def test_lists_divide_a_folder_and_names_that_are_not_there_are_reported():
+    items = {"a": 1, "walk 2": 2, "deep/c": 3}
+    with tempfile.TemporaryDirectory() as d:
+        assert split_by_lists(Path(d), items, {}) == ({"": items}, {"": {}})
+        Path(d, "train.txt").write_text("a.jpg\nwalk 2\n")
+        Path(d, "val.txt").write_text("images/deep/c.png labels/deep/c.png\n/old/place/gone.png\n")
+        splits, missing = split_by_lists(Path(d), items, {})
+        assert splits == {"train": {"a": 1, "walk 2": 2}, "val": {"deep/c": 3}}
+        assert missing == {"train": {}, "val": {"listed in val.txt, but not there": ["/old/place/gone.png"]}}
+        Path(d, "ImageSets/Segmentation").mkdir(parents=True)
+        Path(d, "ImageSets/Segmentation/default.txt").write_text("a\n")
+        assert split_by_lists(Path(d), items, {})[0] == {"default": {"a": 1}}

@@ -37,6 +37,13 @@ def fails(f, *args, **kwargs):
     except RabitError as e: return str(e)
     raise AssertionError(f"{f.__name__} accepted {args}")
 
+def touch(root, *files):
+    "Images of one pixel under these names, and a fresh folder for them"
+    for file in files:
+        (root/file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (1, 1)).save(root/file)
+    return root
+
 folder = tempfile.TemporaryDirectory()
 town = write_walks(Path(folder.name)/"town")
 
@@ -63,6 +70,36 @@ def test_the_layouts_of_the_public_sets_are_recognised():
         assert find_pairs(f"{d}/celeba")["77"][1].name == "00077.png"
 
 
+def test_folders_and_files_that_tools_name_in_their_own_way_are_pairs():
+    known = {
+        "masks": ("images/a.jpg", "masks/a.png"), "names in capitals": ("Images/a.PNG", "Labels/a.png"),
+        "VOC and CVAT": ("JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png"),
+        "Roboflow": ("train/a_jpg.rf.0f.jpg", "train/a_jpg.rf.0f_mask.png"),
+        "Cityscapes": ("leftImg8bit/train/bern/bern_000001_000019_leftImg8bit.png",
+                       "gtFine/train/bern/bern_000001_000019_gtFine_labelIds.png",
+                       "gtFine/train/bern/bern_000001_000019_gtFine_instanceIds.png",
+                       "gtFine/train/bern/bern_000001_000019_gtFine_color.png"),
+        "Supervisely": ("mine/img/a.jpg", "mine/masks_machine/a.png", "mine/masks_human/a.png"),
+        "MMSegmentation": ("img_dir/train/a.jpg", "ann_dir/train/a.png"),
+        "CamVid, Kaggle": ("train/0001TP_000001.png", "train_labels/0001TP_000001_L.png"),
+    }
+    for name, files in known.items():
+        with tempfile.TemporaryDirectory() as d:
+            (image, labels), = find_pairs(touch(Path(d), *files)).values()
+            assert (image, labels) == (Path(d)/files[0], Path(d)/files[1]), name
+
+
+def test_two_readings_of_a_folder_are_refused():
+    two = {"which may be meant": ("images/a.jpg", "labels/a.png", "masks/a.png"),
+           "two label maps": ("images/a.jpg", "labels/a.png", "labels/a_mask.png"),
+           "side by side": ("a.jpg", "a.png", "a_mask.png"),
+           "more than two": ("train/a.jpg", "train_mask/a.png", "train_labels/a.png")}
+    for files in two.values():
+        with tempfile.TemporaryDirectory() as d:
+            touch(Path(d), *files)
+            assert "must go" in (message := fails(find_pairs, d)) or "are needed" in message, message
+
+
 def test_pairs_are_found_by_name_and_a_missing_partner_is_named():
     with tempfile.TemporaryDirectory() as d:
         root = write_walks(f"{d}/town", walks=2, frames=2)
@@ -86,8 +123,10 @@ def test_a_label_map_of_another_size_is_found_by_its_header():
 
 
 def test_exemplars_come_from_other_groups_or_from_far_away_in_a_single_film():
-    stems = ["mall3_04350", "bern/bern_000001_000019", "holiday"]
-    assert [group_of(s) for s in stems] == ["mall3", "bern/bern_000001", "holiday"]
+    stems = {"mall3_04350": "mall3", "bern/bern_000001_000019": "bern/bern_000001", "Seq05VD_f00120": "Seq05VD",
+             "holiday": "holiday", "beach_evening": "beach_evening", "_7": "_7",
+             "mall_12_jpg.rf.0a1b2c": "mall", "dog_jpg.rf.0a1b2c": "dog"}
+    assert {s: group_of(s) for s in stems} == stems
     assert allowed_exemplars(["a", "a", "b"], 0).tolist() == [2]
     assert allowed_exemplars(["film"] * 32, 10).tolist() == [*range(7), *range(14, 32)]
 

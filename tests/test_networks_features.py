@@ -56,24 +56,31 @@ def test_weights_are_read_under_either_kind_of_names():
             renamed[f"features.{place}.{part}"] = vgg.state_dict()[f"{name.replace('relu', 'conv')}.{part}"]
         place += 2
     torch.save({**renamed, "classifier.0.weight": torch.zeros(3)}, folder / "torchvision.pth")
-    for name in ("own.safetensors", "torchvision.pth"):
-        loaded = VGG19(width=2, weights=folder / name)
-        assert all(torch.equal(a, b) for a, b in zip(loaded(x), vgg(x)))
+    for name, style in (("own.safetensors", "caffe"), ("torchvision.pth", "torch")):
+        loaded, same = VGG19(weights=folder / name), VGG19(width=2, seed=5, style=style)
+        assert (loaded.width, loaded.style) == (2, style) and f"{style} style" in loaded.note
+        assert all(torch.equal(a, b) for a, b in zip(loaded(x), same(x)))
         assert name in loaded.note and "RANDOM" not in loaded.note
+    assert VGG19(weights=folder / "own.safetensors", style="torch").style == "torch"  # whoever knows, says so
 
 
 def test_what_cannot_be_measured_or_loaded_is_refused_in_words():
     folder, small = Path(tempfile.mkdtemp()), VGG19(width=2)
     save_file(small.state_dict(), folder / "two.safetensors")
     save_file({"other": torch.zeros(1)}, folder / "other.safetensors")
+    class Payload:
+        def __reduce__(self): return (folder / "hit").write_text, ("it ran",)
+    torch.save({"features.0.weight": Payload()}, folder / "code.pth")
     (folder / "torn.pth").write_bytes(b"PK")
     messages = {"relu6_1": said(small, torch.zeros(1, 3, 32, 32), "relu6_1"),
                 "at least 16": said(small, torch.zeros(1, 3, 8, 64), "relu5_1"),
                 "width=2": said(VGG19, 4, folder / "two.safetensors"),
                 "lack 32 of 32": said(VGG19, 2, folder / "other.safetensors"),
-                "torn.pth": said(VGG19, 2, folder / "torn.pth"), "nowhere.pth": said(VGG19, 2, "nowhere.pth"),
+                "torn.pth": said(VGG19, 2, folder / "torn.pth"),
+                "code.pth": said(VGG19, None, folder / "code.pth"), "nowhere.pth": said(VGG19, 2, "nowhere.pth"),
                 "64 wide": said(VGG19, 8, "download"), "'caffe'": said(VGG19, 64, "download", "caffe"),
                 "'rgb'": said(VGG19, 2, style="rgb")}
     for words, message in messages.items():
         print("·", message.replace(str(folder), "…"))
         assert words in message
+    assert not (folder / "hit").exists()  # a .pth file is read, never carried out

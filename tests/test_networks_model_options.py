@@ -35,6 +35,7 @@ def test_a_model_is_loaded_by_its_options_and_told_where_it_does_not_fit():
     with TemporaryDirectory() as folder:
         rabit(3, (32, 32), width=4, features=8).save_pretrained(folder)
         assert load_model(folder, "cpu").config["classes"] == 3
+        assert load_model(folder, "cpu", relabel=[[(7, "2")], [(9, "255")]]).relabel == {7: 2, 9: 255}
         try: load_model(folder, "cpu", style=True)
         except RabitError as e: print(e); assert folder in str(e) and "labels" in str(e)
         else: raise AssertionError("label maps were taken for images")
@@ -52,3 +53,6 @@ def test_label_maps_are_read_with_their_palette_and_other_conditions_are_left_to
     try: condition_of(edges, None, palette={})
     except RabitError as e: assert "edges" in str(e)
     else: raise AssertionError("a palette was taken for a drawing")
+    try: condition_of(edges, None, person=2)
+    except RabitError as e: assert "--person is for key points" in str(e) and "edges" in str(e)
+    else: raise AssertionError("a person was taken for a drawing")

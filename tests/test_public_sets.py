@@ -23,7 +23,8 @@ from rabit.core.tensors import sample_at
 from rabit.inputs.samples import world
 from rabit.matching.scenes import pairs
 from rabit.data.inspect import inspect_folder
-from rabit.data.layouts import CAMVID_NAMES, CELEBA_MASKS, CELEBA_NAMES, open_dataset, detect_layout
+from rabit.data.exports import CAMVID_NAMES
+from rabit.data.layouts import CELEBA_MASKS, CELEBA_NAMES, open_dataset, detect_layout
 from rabit.data.retrieval import deep_features, retrieve_by_features
 from rabit.training.run import train
 
@@ -152,7 +153,7 @@ def test_plain_folders_and_archives_and_images(tmp_path):
     for i, (image, labels) in enumerate(zip(*scenes(4))):
         save(image, tmp_path / "plain" / "images" / f"walk{i % 2}_{i}.png"), save(
             labels, tmp_path / "plain" / "labels" / f"walk{i % 2}_{i}.png"
-        ), save(image, tmp_path / "only" / "deep" / f"{i}.png")
+        ), save(image, tmp_path / "only" / "images" / "deep" / f"{i}.png")
     assert (detect_layout(tmp_path/"plain").name == "folder" and detect_layout(tmp_path/"only").name
             == "images" and detect_layout(tmp_path/"only").kinds == ("edges", "image"))
     with pytest.raises(RabitError, match="ask for classes=7"): open_dataset(tmp_path/"plain", size=(16, 16))

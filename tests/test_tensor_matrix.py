@@ -22,7 +22,7 @@ OURS = tuple(m for m in MODULES if m.startswith(("core", "matching")))    # thes
 LEFT_OUT = {
     "values_known": "about a tensor, not of it", "plain_tensor": "likewise", "full_precision": "likewise",
     "check_pair": "a check that returns nothing", "check_same_shape": "likewise", "check_mask": "likewise",
-    "check_positive": "of a number; tests/test_core_tensors.py", "check_eps": "likewise",
+    "check_eps": "of a number",
     "to_pil": "no tensor comes out", "slopes_by_halves": "the derivative of bilevel_match, which is here",
     "deep_warp_loss": "of matches", "frechet_distance": "a number comes out, by numpy",
     "semantic_consistency": "of a network", "style_relevance": "likewise", "pooled_features": "likewise",

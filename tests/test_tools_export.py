@@ -1,6 +1,7 @@
 # Generated from nbs/6_tools/64_export.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import math
 import torch
 from contextlib import redirect_stderr
 from contextlib import redirect_stdout
@@ -8,12 +9,14 @@ from rabit.core.tensors import RabitError
 from rabit.matching.topk import soft_topk
 from rabit.networks.translate import rabit
 from rabit.tools.export import OPSET
+from rabit.tools.export import _difference
 from rabit.tools.export import check_packages
 from rabit.tools.export import export_onnx
 from rabit.tools.export import precise_sigmoid
 from rabit.tools.export import quietly
 from rabit.tools.export import rabit_export
 from rabit.tools.export import read_onnx
+from tempfile import TemporaryDirectory
 from torch import nn
 
 
@@ -41,11 +44,25 @@ def test_soft_top_k_is_the_same_through_onnxruntime():
     assert (found - soft_topk(rows, 3, .1)).abs().max() < 1e-5
 
 
+def test_differences_are_counted_by_number_and_by_pixel():
+    image, warped, confidence = torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 4, 5), torch.zeros(1, 1, 2, 2)
+    moved = image.clone()
+    moved[0, 0, 0, 0], moved[0, 1, 2, 3] = .02, 5e-4
+    same = (warped, warped), (confidence, confidence)
+    assert _difference([(image, image), *same]) == (0, 0, 0)
+    found = _difference([(image, moved), *same])
+    assert torch.tensor(found).allclose(torch.tensor([.02, 2 / 60, 1 / 20]))
+    moved[0, 0, 0, 0] = math.nan
+    found = _difference([(image, moved), *same])
+    assert math.isnan(found.largest) and found.far > 0 and found.visible > 0
+
+
 def test_what_cannot_be_exported_is_refused_first():
     small = rabit(classes=7, size=(32, 32), width=4, features=8, block=4)
     for given, text in (((small, "x.png"), "x.png does not end in .onnx"),
-                        ((small, "x.onnx", (30, 32)), "size = (30, 32)"),
-                        ((small, "x.onnx", None, (32, 33)), "exemplar_size = (32, 33)")):
+                        ((small, "x.onnx", 64), "size = 64 does not fit"),
+                        ((small, "x.onnx", (30, 32)), "size 32×30 (width × height)"),
+                        ((small, "x.onnx", None, (32, 33)), "exemplar_size 33×32")):
         try: export_onnx(*given)
         except RabitError as e: assert text in str(e), e
         else: raise AssertionError(text)
@@ -64,7 +81,11 @@ def test_the_command_refuses_what_does_not_fit_in_one_line():
         ((), "--onnx"),
         (("--onnx", "x.png"), "x.png does not end in .onnx"),
         (("--onnx", "x.onnx", "--checkpoint", "nowhere"), "nowhere"),
-        (("--onnx", "x.onnx", "--size", "60x64"), "size = (64, 60)"),
+        (("--onnx", "x.onnx", "--size", "60x64"), "size 60×64 (width × height) does not fit"),
     ):
         code, out, err = call(*argv)
-        assert code == 2 and text in err and err.count("\n") == 1, (code, err)
+        assert code == 2 and not out and text in err and err.count("\n") == 1, (code, out, err)
+    with TemporaryDirectory() as folder:  # nothing is announced that cannot be done
+        rabit(classes=7, size=(32, 32), width=4, features=8, block=4).save_pretrained(folder)
+        code, out, err = call("--onnx", "x.onnx", "--checkpoint", folder, "--size", "8x16")
+        assert code == 2 and not out and "k = 3 blocks cannot be kept" in err, (code, out, err)

@@ -1,7 +1,9 @@
 # Generated from nbs/6_tools/63a_video_files.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import json
 import numpy as np
+import shutil
 import torch
 from PIL import Image
 from contextlib import redirect_stderr
@@ -17,6 +19,12 @@ from rabit.tools.video_files import read_frames
 from rabit.tools.video_files import shared_palette
 from rabit.tools.video_files import write_frames
 from tempfile import TemporaryDirectory
+
+def call(*argv):
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try: code = rabit_frames([str(a) for a in argv]) or 0
+        except SystemExit as stop: code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
 
 
 def test_maps_survive_folders_and_both_kinds_of_animation():
@@ -48,7 +56,7 @@ def test_maps_survive_folders_and_both_kinds_of_animation():
         (place / "empty").mkdir()
         (place / "bad.gif").write_bytes(b"GIF89a nonsense")
         (place / "video.mp4").write_bytes(b"x")
-        for name, text in (("nowhere", "no such file"), ("empty", "holds no images"),
+        for name, text in (("nowhere", "no such file"), ("empty", "holds no files to read"),
                            ("bad.gif", "cannot be read as a video"), ("video.mp4", "is no video of label maps")):
             try: read_frames(place / name)
             except RabitError as e: assert text in str(e), e
@@ -105,11 +113,6 @@ def test_videos_are_written_and_read_back():
 
 
 def test_the_command_translates_a_video_and_refuses_in_one_line():
-    def call(*argv):
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            try: code = rabit_frames([str(a) for a in argv]) or 0
-            except SystemExit as stop: code = stop.code or 0
-        return code, out.getvalue(), err.getvalue()
     torch.manual_seed(0)
     with TemporaryDirectory() as place:
         place = Path(place)
@@ -130,3 +133,42 @@ def test_the_command_translates_a_video_and_refuses_in_one_line():
         ):
             code, out, err = call(*argv, "--checkpoint", place / "weights")
             assert code == 2 and text in err and err.count("\n") == 1, err
+
+
+def test_a_video_of_key_points_holds_or_leaves_out_frames_without_a_person():
+    def people(*shifts):
+        "A file's text: persons beside each other"
+        at = [[(k % 5 * 9 + 4 + s, k * 2 + 5, 1) for k in range(18)] for s in shifts]
+        return json.dumps(dict(people=[dict(pose_keypoints_2d=[v for p in a for v in p]) for a in at]))
+    torch.manual_seed(0)
+    with TemporaryDirectory() as place:
+        place = Path(place)
+        rabit(35, size=(32, 32), width=4, features=8, condition="joints",
+              position="coord").save_pretrained(place / "weights")
+        rabit(7, size=(32, 32), width=4, features=8).save_pretrained(place / "labels")
+        for name, shifts in (("a", [(0,), (), (3,), (6,)]), ("late", [(), (0,)]), ("none", [(), ()])):
+            (place / name).mkdir()
+            for t, s in enumerate(shifts): (place / name / f"v_{t}_keypoints.json").write_text(people(*s))
+        to_pil(torch.rand(1, 3, 48, 56) * 2 - 1).save(place / "look.png")
+        def film(name, *more, weights="weights"):
+            return call(place / name, place / "look.png", "-o", place / "out", "--checkpoint", place / weights,
+                        "--device", "cpu", *more)
+        code, out, err = film("a")
+        assert code == 0 and "(4 frames; 1 show nobody: with the pose before)" in out, err
+        first = [np.asarray(Image.open(f)) for f in sorted((place / "out").iterdir())]
+        assert first[0].shape == (48, 56, 3)
+        shutil.rmtree(place / "out")
+        code, out, err = film("a", "--missing", "skip", "--temporal-smoothing", "0")
+        assert code == 0 and "(3 frames; 1 show nobody: left out)" in out, err
+        shutil.rmtree(place / "out")
+        for name, more, weights, words in (
+            ("late", (), "weights", "the first 1 of 2 frames show nobody"),
+            ("none", ("--missing", "skip"), "weights", "none of its 2 frames shows a person"),
+            ("a", ("--person", "2"), "weights", "person 2 is asked for; a number from 1 to 1"),
+            ("a", ("--missing", "hold"), "labels", "--missing is for key points"),
+            ("a", (), "labels", "holds no files to read"),
+        ):
+            code, out, err = film(name, *more, weights=weights)
+            assert code == 2 and words in err and err.count("\n") == 1, err
+        code, out, err = film("late", "--missing", "skip")
+        assert code == 0 and "(1 frames; 1 show nobody: left out)" in out, err

@@ -142,6 +142,7 @@ def test_a_run_starts_from_saved_weights_whole_or_with_other_classes_and_refuses
         # demo is wider: the saved network counts
         larger, new, _ = begun(preset("demo", init_from=folder, size=(48, 64), steps=3, seed=5))
         assert new == [] and larger.done == 0 and f"started from: the weights {folder}" in model_card(larger)
+        assert "7 classes, 64×48 pixels (width × height)" in model_card(larger)
         for net in (larger.model, larger.ema):
             assert all(torch.equal(v, old.ema.state_dict()[k]) for k, v in net.state_dict().items())
         fresh, new, before = begun(small(init_from=folder, classes=9, seed=5))

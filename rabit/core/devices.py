@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['seed_all', 'rng_state', 'set_rng_state', 'rank_and_world_size', 'all_reduce_mean', 'pick_device', 'chunk_numel',
-           'no_autocast']
+           'no_autocast', 'is_traced', 'check_positive']
 
 # %% ../../nbs/0_core/00a_devices.ipynb #99f981b8
 import random, torch
+import math
 from contextlib import nullcontext
+from numbers import Real
 import numpy as np
 from torch import Tensor
-from .tensors import check, RabitError
+from torch.autograd.forward_ad import unpack_dual
+from .tensors import check, describe, plain_tensor, RabitError, values_known
 
 # %% ../../nbs/0_core/00a_devices.ipynb #4b2abfd5
 def seed_all(
@@ -95,3 +98,32 @@ def no_autocast(
 )->torch.autocast|nullcontext:
     "A context in which no operation is rounded to 16 bits by autocast"
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+# %% ../../nbs/0_core/00a_devices.ipynb #3005f87c
+def is_traced(
+    *xs:object,  # tensors, and what is none
+)->bool:         # then only torch's own operations will do, none that write into a buffer
+    "Are operations followed rather than run: by a compiler, `torch.func`, forward mode, or on `meta`?"
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active(): return True
+    def follows(x): return x.is_meta or unpack_dual(x).tangent is not None
+    legacy = torch._C._functorch.is_legacy_batchedtensor           # of many backward passes at once
+    return any(isinstance(x, Tensor) and (follows(x) or legacy(x)) for x in xs)
+
+# %% ../../nbs/0_core/00a_devices.ipynb #182b0f81
+def check_positive(
+    value:float|Tensor,  # a number, or a tensor of one
+    name:str,            # how the caller calls it
+    largest:float=math.inf,  # it must not be above this
+)->float|Tensor:         # the number; a tensor (of any float type, without dimensions) keeps its gradient
+    "Refuse what is no number above 0"
+    wanted = f"{name} must be > 0{' and finite' if largest < math.inf else ''}, got "
+    if isinstance(value, Tensor):
+        check(value.numel() == 1 and not value.is_complex(), f"{wanted}a tensor of {describe(value)}; one "
+              "number is needed")
+        value = value.reshape(()) if value.is_floating_point() else value.reshape(()).float()
+        if not values_known(value): return value
+        number = plain_tensor(value).detach()
+        check(bool(((number > 0) & (number <= largest)).all()), f"{wanted}{number.tolist()}")
+        return value
+    check(isinstance(value, Real) and 0 < value <= largest, f"{wanted}{value!r}")
+    return value

@@ -17,7 +17,7 @@ from ..core.files import SUFFIXES
 from ..core.tensors import check, check_map, labels_of, RabitError, resize
 from .edges import edges_condition, fit_edges_condition, image_edges, paint_edges, read_edges
 from .images import read_image
-from .joint_files import read_joints_condition
+from .joint_files import JOINT_SUFFIXES, Poses, read_joints_condition
 from .joints import joints_condition, paint_joints
 
 # %% ../../nbs/2_inputs/24_conditions.ipynb #56107ad5
@@ -69,7 +69,7 @@ KINDS:dict[str, Kind] = {k.name: k for k in (
     Kind("labels", "a label map", None, "labels", _no_file, _paint_labels, _no_channels,
          suffixes=tuple(s for s in SUFFIXES if s not in (".jpg", ".jpeg"))),
     Kind("joints", "key points", 35, "joints", read_joints_condition, paint_joints, _describe_joints,
-         suffixes=("_keypoints.json", ".json", "_candidate.txt"), model_args=_model_args("joints")),
+         suffixes=JOINT_SUFFIXES, model_args=_model_args("joints")),
     Kind("edges", "a drawing of lines", 2, "", _read_drawing, paint_edges, _describe_edges,
          fit_edges_condition, model_args=_model_args("edges")),
     Kind("image", "a photograph", 3, "", _read_photograph, _of_image, _of_image,
@@ -110,9 +110,9 @@ def paint_condition(condition:Tensor, # (b, c, h, w)
     return kind_of(kind).paint(check_kind(condition, kind))
 
 # %% ../../nbs/2_inputs/24_conditions.ipynb #9ec26c7b
-def read_condition(path:str|Path|Image.Image, # a drawing, a file of key points, or a photograph
+def read_condition(path:str|Path|Image.Image|Poses, # a drawing, key points (of a file), or a photograph
                    kind:str, # one of KINDS, but labels
-                   canvas=None, # (h, w) of the image that key points were found in
+                   canvas=None, # (h, w) of the exemplar, on which key points lie
                   ) -> Tensor: # (1, c, h, w)
     "Read a condition of a kind"
     return kind_of(kind).read(path, canvas)

@@ -10,10 +10,8 @@ import math
 from collections.abc import Sequence
 import torch
 from torch import Tensor
-from ..core.devices import chunk_numel, no_autocast
-from rabit.core.tensors import (
-    check, check_positive, check_size, from_blocks, full_precision, grid_of, is_traced, to_blocks,
-)
+from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
+from ..core.tensors import check, check_size, from_blocks, full_precision, grid_of, to_blocks
 from .match import Match
 from .ranking import attend_blocks, check_ranking, rank_blocks, tokens_of_blocks
 from .topk import check_eps, solve_threshold

@@ -11,8 +11,8 @@ import sys
 from types import SimpleNamespace
 import torch
 from torch import Tensor
-from ..core.devices import no_autocast
-from ..core.tensors import check, from_blocks, grid_of, is_traced
+from ..core.devices import is_traced, no_autocast
+from ..core.tensors import check, from_blocks, grid_of
 from .bilevel import bilevel_match, slopes_by_halves
 from .match import Match
 from .ranking import check_ranking

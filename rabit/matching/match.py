@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
-from ..core.devices import chunk_numel, no_autocast
+from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
 from rabit.core.tensors import (
-    center_normalize, check, check_finite, check_map, check_positive, from_blocks, full_precision, grid_of,
-    is_traced, pixel_grid, to_blocks,
+    center_normalize, check, check_finite, check_map, from_blocks, full_precision, grid_of, pixel_grid,
+    size_text, to_blocks,
 )
 
 # %% ../../nbs/1_matching/13_match.ipynb #1bdff747
@@ -30,7 +30,7 @@ class _StoredWeights:
     ):
         check(index is not None or weights.ndim == 4 and weights.shape[-1] == key_size[0] * key_size[1],
               f"weights {tuple(weights.shape)} without an index must have one column for each of the "
-              f"{key_size[0]}×{key_size[1]} exemplar tokens")
+              f"{size_text(key_size)} exemplar tokens")
         self.weights = _zero_padding(weights, query_size, block)
         self.index = index
         self.max_similarity = max_similarity
@@ -82,8 +82,8 @@ def _zero_padding(weights, size, block):
     h, w = size
     rows, cols = grid_of(size, block)
     check(weights.ndim == 4 and weights.shape[1:3] == (rows * cols, block[0] * block[1]),
-          f"weights {tuple(weights.shape)} do not fit a query grid of {h}×{w} in blocks of "
-          f"{block[0]}×{block[1]}: (b, {rows * cols}, {block[0] * block[1]}, q) is needed")
+          f"weights {tuple(weights.shape)} do not fit a query grid of {size_text(size)} in blocks of "
+          f"{size_text(block)}: (b, {rows * cols}, {block[0] * block[1]}, q) is needed")
     if (rows * block[0], cols * block[1]) == (h, w): return weights
     return weights * to_blocks(weights.new_ones(1, 1, h, w), block)
 

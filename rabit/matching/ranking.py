@@ -10,10 +10,10 @@ import math
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from ..core.devices import no_autocast
+from ..core.devices import check_positive, no_autocast
 from rabit.core.tensors import (
-    center_normalize, check, check_map, check_positive, describe, from_blocks, full_precision, grid_of,
-    is_tensor, is_whole, to_blocks,
+    center_normalize, check, check_map, describe, from_blocks, full_precision, grid_of, is_tensor, is_whole,
+    to_blocks,
 )
 from .match import check_pair, Match
 from .topk import soft_topk

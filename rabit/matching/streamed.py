@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from ..core.devices import chunk_numel, no_autocast
-from ..core.tensors import center_normalize, check_positive, full_precision, is_traced
+from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
+from ..core.tensors import center_normalize, full_precision
 from .match import check_pair, Match
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #73452da5

@@ -11,10 +11,9 @@ import math
 import sys
 import torch
 from torch import Tensor
-from ..core.devices import chunk_numel
+from ..core.devices import check_positive, chunk_numel, is_traced
 from rabit.core.tensors import (
-    RabitError, check, check_positive, describe, full_precision, is_float, is_traced, is_whole, plain_tensor,
-    values_known,
+    RabitError, check, describe, full_precision, is_float, is_whole, plain_tensor, values_known,
 )
 
 # %% ../../nbs/1_matching/14_topk.ipynb #58905e99

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from ..core.devices import no_autocast
-from ..core.tensors import full_precision, is_traced, plain_tensor, values_known
+from ..core.devices import is_traced, no_autocast
+from ..core.tensors import full_precision, plain_tensor, values_known
 from .topk import check_eps, check_topk, map_rows, scores_over_eps
 
 # %% ../../nbs/1_matching/14b_topk_sorted.ipynb #8dd41ea5

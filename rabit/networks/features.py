@@ -35,23 +35,23 @@ def _vgg_names():
 # %% ../../nbs/3_networks/31_features.ipynb #b1de5af9
 def _download_vgg(width, style):
     "Torchvision's file, fetched once and kept in torch's own cache, its hash checked"
-    check(width == 64, f"the official VGG19 weights are 64 wide, but width={width} was asked for: leave "
-          "width at 64, or weights=None")
-    check(style == "torch", "the official weights expect style='torch' (RGB, ImageNet's mean and "
+    check(width in (None, 64), f"the official VGG19 weights are 64 wide, but width={width} was asked for: "
+          "leave the width out, or the weights")
+    check(style in (None, "torch"), "the official weights expect style='torch' (RGB, ImageNet's mean and "
           f"deviation), not style={style!r}")
     try:
         return torch.hub.load_state_dict_from_url(VGG_URL, map_location="cpu", progress=True,
                                                   check_hash=True, weights_only=True)
     except Exception as e:
         raise RabitError(f"VGG19 weights could not be fetched from {VGG_URL} ({type(e).__name__}: {e}); "
-                         "check the network, or fetch the file elsewhere and give its path as "
-                         "weights=") from None
+                         "check the network, or fetch the file elsewhere and give its path instead of "
+                         "'download'") from None
 
 # %% ../../nbs/3_networks/31_features.ipynb #00ec13b0
 def _read_vgg(path):
     "The tensors of a .safetensors or .pth file; nothing is ever unpickled into code"
-    check(path.is_file(), f"there is no VGG19 weight file {str(path)!r}; give a .safetensors or .pth file, "
-          "'download', or None for random weights")
+    check(path.is_file(), f"there is no VGG19 weight file {str(path)!r}; a .safetensors or .pth file, or "
+          "'download', is needed (without any of them the weights are random)")
     try:
         if path.suffix == ".safetensors": return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -82,6 +82,16 @@ def _match_vgg(
           f"convolution says width={found['conv1_1.weight'].shape[0]}")
     return found
 
+# %% ../../nbs/3_networks/31_features.ipynb #318de9f7
+def _style_of(state:dict)->str:
+    "Which of `VGG_STYLES` a file's tensors expect: Caffe's where they are named as its conversions name them"
+    return "caffe" if "conv1_1.weight" in state else "torch"
+
+def _width_of(state:dict)->int:
+    "How many channels the first convolution in a file has; 64, the published width, if there is none"
+    first = state.get("conv1_1.weight", state.get("features.0.weight"))
+    return first.shape[0] if isinstance(first, Tensor) and first.ndim else 64
+
 # %% ../../nbs/3_networks/31_features.ipynb #bea715e4
 def _check_layers(x, layers):                            # → the place of the deepest layer
     "Refuse layers that do not exist, and images too small for them"
@@ -101,17 +111,21 @@ VGG_STYLES = dict(torch=((.485, .456, .406), (.229, .224, .225)),     # RGB in [
 class VGG19(nn.Module):
     "The sixteen convolutions of VGG19 (Simonyan and Zisserman 2015), frozen"
     def __init__(self,
-        width:int=64,       # channels of the first block; 64 is the published network
+        width:int|None=None,  # channels of the first block; None: the file's, or 64 (the published network)
         weights:str|Path|None=None,  # path (.safetensors, .pth), "download" (torchvision's), None: random
-        style:str="torch",  # what the weights expect, see `VGG_STYLES`
-        seed:int=0,         # of the random weights
+        style:str|None=None,  # what the weights expect, see `VGG_STYLES`; None: as the file's names say
+        seed:int=0,           # of the random weights
     ):
         super().__init__()
-        check(width >= 1 and int(width) == width,
+        check(width is None or width >= 1 and int(width) == width,
               f"width={width} does not fit; a whole number of at least 1 is needed")
-        check(style in VGG_STYLES, f"unknown style {style!r}; choose from {', '.join(map(repr, VGG_STYLES))}")
-        self.width = width
-        self.style = style
+        check(style in (None, *VGG_STYLES),
+              f"unknown style {style!r}; choose from {', '.join(map(repr, VGG_STYLES))}")
+        if weights is None: state = {}
+        elif weights == "download": state = _download_vgg(width, style)
+        else: state = _read_vgg(Path(weights))
+        self.width = width = _width_of(state) if width is None else width
+        self.style = style = style or _style_of(state)
         before = 3
         for block, (channels, count) in enumerate(zip(VGG_CHANNELS, VGG_CONVS), 1):
             for i in range(1, count + 1):
@@ -122,7 +136,7 @@ class VGG19(nn.Module):
         mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in VGG_STYLES[style])
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
-        self.note = self.fill_randomly(seed) if weights is None else self.fill(weights)
+        self.note = self.fill_randomly(seed) if weights is None else self.fill(state, weights)
         self.eval().requires_grad_(False)
     def fill_randomly(self,
         seed:int,
@@ -135,13 +149,13 @@ class VGG19(nn.Module):
             layer.bias.data.zero_()
         return f"VGG19 of width {self.width} with RANDOM weights (seed {seed}), not trained on ImageNet"
     def fill(self,
-        weights:str|Path,  # a path, or "download"
+        state:dict,        # tensors of a file
+        weights:str|Path,  # its path, or "download"
     )->str:                # the note
         "The weights of a file"
-        state = _download_vgg(self.width, self.style) if weights == "download" else _read_vgg(Path(weights))
         self.load_state_dict(_match_vgg(state, self.state_dict(), str(weights)))
-        origin = VGG_URL if weights == "download" else weights
-        return f"VGG19 of width {self.width} with weights from {origin}"
+        origin = VGG_URL if weights == "download" else Path(weights).name  # model cards quote it
+        return f"VGG19 of width {self.width} with weights from {origin} (inputs in {self.style} style)"
     def prepare(self,
         x:Tensor,  # (b, 3, h, w), RGB in [-1, 1]
     )->Tensor:     # the same image as the weights expect it

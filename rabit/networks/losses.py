@@ -10,10 +10,10 @@ __all__ = ['check_same_shape', 'warp_loss', 'deep_warp_loss', 'feature_consisten
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from ..core.devices import all_reduce_mean, no_autocast
+from ..core.devices import all_reduce_mean, check_positive, no_autocast
 from rabit.core.tensors import (
-    IGNORE_INDEX, center_normalize, check, check_finite, check_labels, check_map, check_positive, check_size,
-    full_precision, resize,
+    IGNORE_INDEX, center_normalize, check, check_finite, check_labels, check_map, check_size, full_precision,
+    resize,
 )
 from ..matching.match import Match
 

@@ -22,8 +22,10 @@ from rabit.core.tensors import (
 )
 from ..inputs.conditions import Kind, fit_condition, kind_of, read_condition
 from ..inputs.images import image_or_path, open_image, read_image
-from ..inputs.palettes import LABEL_MAPPINGS, read_labels
+from ..inputs.joint_files import Poses
 from ..matching.match import Match
+from .class_ids import read_model_labels
+from .familiarity import warn_of_inputs
 from .model import BilevelMatcher, TranslatorOutput
 from .pretrained import PretrainedNet
 
@@ -59,6 +61,7 @@ def looks_like_labels(
 # %% ../../nbs/3_networks/38_translate.ipynb #c26528b9
 class ConditionNet(PretrainedNet):
     "A translator that reads conditions in any form, and resizes them as their kind wants it"
+    relabel:dict[int, int] = {}  # ids in files → its classes, where files are numbered otherwise
     @property
     def kind(self)->Kind:
         "What its conditions are"
@@ -68,17 +71,17 @@ class ConditionNet(PretrainedNet):
         palette=None,  # of a colored map, from `read_palette`
     )->Tensor:         # (1, h, w) int64: classes, and 255 for unknown
         "A label map in a file, as the files are numbered that the model was trained on"
-        mapping, classes = self.config.get("label_mapping"), self.config["classes"]
-        if mapping is None: return read_labels(path, classes, palette)
-        ids = LABEL_MAPPINGS[mapping](read_labels(path, None, palette))
-        return check_labels(ids, classes, f"{path}, numbered as {mapping},")
+        return read_model_labels(self.config, path, palette, self.relabel)
     def as_condition(self,
-        given:Given,  # a file, an image, labels (h, w), or (1, classes, h, w) float
+        given:Given|Poses,  # a file, an image, labels (h, w), (1, classes, h, w) float, or key points
         name:str,     # of the argument, for messages
         canvas:tuple|None=None,  # (h, w) of the image that joints from a file lie in
     )->Tensor:        # (1, h, w) int64 of a label map, or (1, classes, h, w) float
         "One condition of the model's kind"
         classes, kind = self.config["classes"], self.kind
+        if isinstance(given, Poses):
+            check(kind.needs == "joints", f"{name} holds key points; this model's conditions are {kind.name}")
+            return read_condition(given, kind.name, canvas)
         if isinstance(given, Tensor) and given.is_floating_point():
             check(given.ndim == 4 and given.shape[:2] == (1, classes) and given.numel() > 0,
                   f"{name} has shape {tuple(given.shape)}; (1, {classes}, h, w) is needed")
@@ -226,16 +229,17 @@ class AnySizeNet(ConditionNet):
     )->Tensor:             # (1, h, w)
         "Labels of a condition, where the weights are"
         return (condition if condition.ndim == 3 else labels_of(condition)).to(self.device)
-    def paint(self,
+    def answer(self,
         condition:Tensor,  # from `as_condition`
         exemplar:Tensor,   # (1, 3, H, W) in [-1, 1]
         exemplar_condition:Tensor|None=None,  # from `as_condition`; None: the model reads it from the image
         size:tuple|None=None,  # (h, w) to work at; None: about the area of the training images
         detail:bool=True,  # fetch from the exemplar what the working size could not hold?
-    )->Tensor:             # (1, 3, h, w) of the condition's size, on the CPU
+    )->tuple[Tensor, TranslatorOutput]:  # (1, 3, h, w) of the condition's size, on the CPU; the pass itself
         "One pass at the working sizes, enlarged to the condition's"
         check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192,
               f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
+        warn_of_inputs(self.statistics, self.kind, condition, exemplar)
         full, known = tuple(condition.shape[-2:]), tuple(size or self.config["size"])
         work, look = tuple(size or same_area(full, known)), same_area(exemplar.shape[-2:], known)
         small = self.resize_condition(condition, work).to(self.device)
@@ -251,7 +255,10 @@ class AnySizeNet(ConditionNet):
                 ids = self.exemplar_ids(found, exemplar, exemplar_condition, look) if labels else None
                 image = image + exemplar_detail(found, exemplar, full, (work, look), labels, ids,
                                                 self.multiple)
-        return image.clamp(-1, 1).cpu()
+        return image.clamp(-1, 1).cpu(), found
+    def paint(self, *inputs)->Tensor:
+        "The image of `answer` alone"
+        return self.answer(*inputs)[0]
     def exemplar_ids(self,
         found:TranslatorOutput,  # of a pass at working sizes
         exemplar:Tensor,         # (1, 3, H, W)
@@ -268,12 +275,12 @@ class AnySizeNet(ConditionNet):
 class Translator(AnySizeNet):
     "Exemplar-guided image translation: a condition and an exemplar in, an image out"
     def translate(self,
-        condition:Given,  # labels (a file, or integers (h, w)), a drawing, joints, or (1, classes, h, w)
+        condition:Given|Poses,  # labels (a file, or integers (h, w)), a drawing, joints, (1, classes, h, w)
         exemplar:Given,   # image of any size: a file, or (1, 3, H, W) in [-1, 1]
-        exemplar_condition:Given|None=None,  # the exemplar's own, of its size; None: read from the image
+        exemplar_condition:Given|Poses|None=None,  # its own, of its size; None: read from the image
         size:tuple|None=None,  # (h, w) to work at; None: the area of the training images
         detail:bool=True,  # fetch fine structure from the exemplar where the output is larger?
-    )->Image.Image:        # as large as the condition (joints in a file: as the exemplar)
+    )->Image.Image:        # as large as the condition (joints: as the exemplar, in their canvas's shape)
         "One image with the condition's layout and the exemplar's look"
         look = to_image_tensor(exemplar, "exemplar")
         canvas = tuple(look.shape[-2:])
@@ -284,8 +291,8 @@ class Translator(AnySizeNet):
         return to_pil(self.paint(wanted, look, own, size, detail))
     def edit(self,
         image:Given,      # the original: a file, or (1, 3, h, w) in [-1, 1]
-        condition:Given,  # its label map or other condition (see `translate`), of the same size
-        edited:Given,     # the condition that is wanted, of the same size
+        condition:Given|Poses,  # its label map or other condition (see `translate`), of the same size
+        edited:Given|Poses,  # the condition that is wanted, of the same size
         size:tuple|None=None,  # (h, w) to work at, as in `translate`
         keep:bool=True,   # take pixels whose condition is unchanged from the original?
         detail:bool=True, # as in `translate`

@@ -8,7 +8,7 @@ __all__ = ['DenseMatcher', 'JointInjector', 'cocosnet']
 # %% ../../nbs/7_relatives/70_cocosnet.ipynb #c6f3deef
 import torch
 from torch import nn, Tensor
-from ..core.tensors import check_positive
+from ..core.devices import check_positive
 from ..matching.match import dense_match, Match
 from ..networks.inject import Pyramid
 from ..networks.model import Matcher

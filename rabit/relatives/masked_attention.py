@@ -9,8 +9,8 @@ __all__ = ['check_mask', 'masked_match', 'CoordinateAttention', 'AdaConv', 'iden
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #29493c74
 import torch
 from torch import nn, Tensor
-from ..core.devices import no_autocast
-from ..core.tensors import center_normalize, check, check_positive, full_precision, positional_norm
+from ..core.devices import check_positive, no_autocast
+from ..core.tensors import center_normalize, check, full_precision, positional_norm
 from ..matching.match import check_pair, Match
 from ..networks.inject import Confidence, SPADE
 from ..networks.model import Matcher

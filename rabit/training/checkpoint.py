@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..core.devices import set_rng_state
 from ..core.files import write_atomic
-from ..core.tensors import check, RabitError
+from ..core.tensors import check, RabitError, size_text
 from ..networks.pretrained import check_weights, find_weights, load_strict, read_weights, saved_config
 from .config import config_from, make_model, OLD_TERMS, TrainConfig
 from .trainer import Callback, Trainer
@@ -84,7 +84,7 @@ def model_card(
     "What a user of the weights should know"
     c, data = trainer.config, Path(trainer.config.data).name
     losses = ", ".join(f"{k} {v:g}" for k, v in c.weights.items() if v)
-    lines = [f"- data: {data}, {c.classes} classes, {c.size[0]}×{c.size[1]}"]
+    lines = [f"- data: {data}, {c.classes} classes, {size_text(c.size)} pixels (width × height)"]
     if c.init_from is not None: lines.append(f"- started from: the weights {c.init_from}")
     if c.aspect_jitter > 1:
         lines.append(f"- every other batch stretched, its sides' ratio by up to {c.aspect_jitter:g}")
@@ -92,8 +92,8 @@ def model_card(
               f"exponential moving average (decay {c.ema:g})",
               f"- losses: {losses}",
               f"- features for losses: {trainer.vgg.note if trainer.vgg is not None else 'none'}",
-              f"- limits: knows only what its data showed; images are worked on at about "
-              f"{c.size[0]}×{c.size[1]} pixels"]
+              f"- limits: knows only what its data showed; images are worked on at about {size_text(c.size)} "
+              "pixels"]
     return f"# {c.builder.rpartition('.')[2]} on {data}\n\n" + "\n".join(lines) + "\n"
 
 # %% ../../nbs/5_training/54a_checkpoint.ipynb #18a60533

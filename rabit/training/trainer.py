@@ -100,7 +100,7 @@ class TrainerNetworks:
             widths = config.classes + 3, config.d_width, config.d_layers
             self.discriminator = self.place(Discriminator(*widths))
         if w["perceptual"] or w["vgg"] or w["contextual"]:
-            self.vgg = self.place(VGG19(config.vgg_width, config.vgg_weights))
+            self.vgg = self.place(VGG19(None if config.vgg_weights else config.vgg_width, config.vgg_weights))
         self.rank, self.processes = rank_and_world_size()
         self.patience = (distributed.new_group(timeout=BARRIER_TIMEOUT, backend="gloo")
                          if self.processes > 1 else None)
