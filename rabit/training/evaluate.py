@@ -263,13 +263,12 @@ def class_table(results:dict[str, dict], # from `evaluate` or `baseline_table`, 
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #e920c248
 COLUMNS = dict(
-    epe="end-point error of the match, pixels",
-    pck="fraction of visible pixels matched within 5 % of the longer side", pck_things="the same of things",
+    epe="end-point error of the match, pixels", pck_things="the same of things",
+    pck="fraction of visible pixels matched within 5 % of the longer side",
     instance_accuracy="fraction matched into the right one of several",
     warp_l1="distance of the warped exemplar from the ground truth on visible pixels (0 to 2)",
-    warp_l1_hard="the same, of the best pixel alone",
-    l1="distance of the output from the ground truth (0 to 2)", psnr="the same in dB, more is better",
-    ssim="structural similarity with the ground truth, 1 is equal",
+    warp_l1_hard="the same, of the best pixel alone", psnr="the same in dB, more is better",
+    l1="distance of the output from the ground truth (0 to 2)", ssim="structural similarity with it, 1 is equal",
     swd="distance of the outputs, as a set, from the conditions' own images: 0 is alike",
     copy_score="0: built like the condition's own image, 1: a copy of the exemplar",
     frechet="distance of features of the outputs, as a set, from those of the conditions' own images",
