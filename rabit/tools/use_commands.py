@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['exemplar_files', 'exemplar_finder', 'find_conditions', 'check_output_folder', 'write_translation', 'translate_folder',
-           'folder_report', 'say_person', 'rabit_translate', 'rabit_edit']
+           'folder_report', 'rabit_translate', 'rabit_edit']
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #192d5fa5
 import sys
@@ -21,7 +21,6 @@ from ..core.tensors import check
 from ..data.pair_lists import read_pairs
 from ..inputs.conditions import kind_of
 from ..inputs.images import read_image
-from ..inputs.joint_files import largest_person, read_image_poses
 from ..inputs.palettes import read_palette
 from rabit.networks.model_options import (
     Checkpoint, condition_of, load_model, OwnModel, Palette, Person, Relabel, WorkingSize,
@@ -151,18 +150,6 @@ def folder_report(
     if counts["failed"]: told.append(f"{counts['failed']} failed")
     return printable("; ".join(told))
 
-# %% ../../nbs/6_tools/66_use_commands.ipynb #c0de6601
-def say_person(
-    model:Translator,  # who paints
-    path:Path,         # of its condition
-):
-    "Tell who is painted, where a file of key points shows several persons"
-    if kind_of(model.config["condition"]).needs != "joints": return
-    found = read_image_poses(path)
-    count = int(found.people[..., 2].any(1).sum())
-    if count > 1: print(f"{printable(str(path))} shows {count} persons; the largest is painted, --person "
-                        f"{largest_person(found) + 1}")
-
 # %% ../../nbs/6_tools/66_use_commands.ipynb #d346c104
 @command
 def rabit_translate(
@@ -215,7 +202,6 @@ def rabit_translate(
     translator = load_model(checkpoint, device, size, style, model, map)
     wanted = condition_of(translator, condition, colors, person)
     known = condition_of(translator, exemplar_condition, colors)
-    if person is None: say_person(translator, condition)
     write_image(translator.translate(wanted, exemplar, known, size, detail), file)
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #a7343968
