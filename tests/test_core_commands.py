@@ -65,7 +65,9 @@ def test_what_could_steer_a_terminal_is_spelled_out():
 def test_only_what_can_be_mended_becomes_a_line():
     assert error_line(RabitError("this does not fit;\nthat would")) == "this does not fit; that would"
     assert "not enough memory" in (error_line(MemoryError()) or "")
-    assert error_line(ZeroDivisionError("a bug")) is None
+    lacks = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
+    assert "--device cpu always can" in (error_line(TypeError(lacks)) or "")
+    assert error_line(ZeroDivisionError("a bug")) is None and error_line(TypeError("a bug")) is None
 
 
 def test_warnings_of_a_command_are_one_line_each_and_alike_ones_are_counted():

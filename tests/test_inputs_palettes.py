@@ -114,7 +114,7 @@ def test_greys_of_a_palette_are_ids_where_the_index_is_only_their_rank():
     # an even ramp: painted numbers, where only they fit; nobody knows, where both do
     assert read_labels(optimised([0, 85, 170, 255]), 4)[0, 0].tolist() == [0, 1, 2, 3]
     for greys, order in (([0, 85, 170, 255], None), ([0, 255], None), ([5, 0, 255, 1], None),
-                         ([0, 1, 9, 3], [0, 2, 3])):
+                         ([0, 1, 9, 3], [0, 2, 3]), (range(0, 256, 15), [0, 1])):
         message = fails(read_labels, optimised(greys, order))
         assert "or their greys" in message and "Store it in grey" in message
     print(message)
@@ -140,9 +140,10 @@ def test_grey_colors_are_read_by_a_palette_that_has_them():
         Image.fromarray(np.stack([colors] * 3, 2)).save(f"{d}/color.png")
         Image.fromarray(colors).save(f"{d}/grey.png")
         for name in ("color", "grey"):
-            assert read_labels(f"{d}/{name}.png")[0].tolist() == colors.tolist()
             assert read_labels(f"{d}/{name}.png", 19, "cityscapes")[0].tolist() == [[2, 5, 2]]
+        assert read_labels(f"{d}/grey.png")[0].tolist() == colors.tolist()
         assert read_labels(f"{d}/color.png", 19)[0].tolist() == [[2, 5, 2]]
+        assert "may be ids, or colors" in fails(read_labels, f"{d}/color.png")
 
 
 def test_masks_of_0_and_255_are_told_and_their_foreground_can_be_read():

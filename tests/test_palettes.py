@@ -121,10 +121,13 @@ def test_grey_maps_keep_their_numbers_and_indexed_ones_do_unless_a_palette_is_gi
         assert "the palette lacks" in refused(read_labels, tmp_path / "indexed.png", palette=palette)
 
 
-def test_grey_colors_are_ids_unless_a_palette_is_given(tmp_path):
+def test_grey_colors_are_ids_unless_a_palette_has_them(tmp_path):
     path = write(tmp_path / "a.png", [[(70, 70, 70), (153, 153, 153)]])
-    assert (read_labels(path).tolist() == [[[70, 153]]] and read_labels(path, palette="cityscapes").tolist()
-            == [[[2, 5]]])
+    assert "may be ids, or colors" in refused(read_labels, path)
+    for more in (dict(palette="cityscapes"), dict(classes=19)):
+        assert read_labels(path, **more).tolist() == [[[2, 5]]]
+    path = write(tmp_path / "b.png", [[(7, 7, 7), (15, 15, 15)]])
+    assert read_labels(path).tolist() == [[[7, 15]]]
 
 
 def test_ids_of_colors_are_checked_against_the_classes(tmp_path):

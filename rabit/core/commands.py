@@ -38,6 +38,8 @@ def error_line(
         said = str(e) or "there is not enough memory"
     elif isinstance(e, RuntimeError) and "allocate memory" in str(e):
         said = "there is not enough memory; smaller images, or a smaller --size or --batch, may fit"
+    elif isinstance(e, (NotImplementedError, TypeError)) and "MPS" in str(e):   # what Apple's GPUs lack
+        said = f"this device cannot do it ({str(e).splitlines()[0]}); --device cpu always can"
     else: return None
     return printable(" ".join(said.split("\n")))
 

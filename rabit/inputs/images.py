@@ -48,6 +48,13 @@ def _is_lossy_webp(im:Image.Image) -> bool:
         i += 24 if data[i:i + 4] == b"ANMF" else 8 + size + size % 2  # a frame holds parts of its own
     return data[i:i + 4] == b"VP8 "
 
+def _bmp_bits(im:Image.Image) -> int:
+    "Bits of a pixel in a BMP file that is not decoded yet"
+    file = getattr(im, "fp", None)
+    if file is None: return 1
+    file.seek(28)
+    return int.from_bytes(file.read(2), "little")
+
 def _storage(im:Image.Image) -> Storage:
     "What decoding will do to a file that is not decoded yet"
     if im.format in ("JPEG", "MPO", "AVIF") or "jpeg" in str(im.info.get("compression")):
@@ -59,6 +66,8 @@ def _storage(im:Image.Image) -> Storage:
     args = (args,) if isinstance(args, str) else tuple(args or ())
     raw = next((a for a in args if isinstance(a, str)), "")
     top = int(args[-1]) if codec.startswith("ppm") and len(args) > 1 else {"L;2": 3, "L;4": 15}.get(raw[:3])
+    if im.format == "BMP" and raw == "1" and _bmp_bits(im) != 1:
+        return Storage(lost="it has two colors and more than one bit for each pixel, which Pillow misreads")
     wide = ";16" in raw or top is not None and top > 255
     if wide and im.mode[0] != "I":
         return Storage(lost="it has 16 bits in each of several channels, of which the upper 8 would be read")

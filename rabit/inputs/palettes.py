@@ -14,7 +14,7 @@ from PIL import Image
 from pathlib import Path
 from torch import Tensor
 from ..core.colors import PALETTE
-from ..core.tensors import check, IGNORE_INDEX, RabitError
+from ..core.tensors import check, IGNORE_INDEX, RabitError, RabitWarning
 from .class_files import class_file, id_of, read_class_file, rgb_of
 from .images import File, image_or_path, open_image, storage_of
 
@@ -192,19 +192,36 @@ def _is_seen(im:Image.Image, numbers:np.ndarray) -> np.ndarray:
     return numbers != (key if im.mode != "1" else key > 0)
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #23a90d0f
+def _are_grey(codes:np.ndarray) -> bool: return bool((codes == (codes & 255) * 0x10101).all())
+
 def _all_fit(ids:np.ndarray, classes:int|None) -> bool:
     "Are all of these below `classes`, or 255?"
     return classes is None or bool(((ids < classes) | (ids == IGNORE_INDEX)).all())
 
-def _greys_count(number:np.ndarray, grey:np.ndarray, classes:int|None, path:str|Path) -> bool:
+def _has_known(greys:np.ndarray, palettes) -> bool:
+    "Does one of these palettes have all of these greys?"
+    found = np.unique(greys)
+    return bool(found[-1] <= 255 and any(_has_all(p, found.astype(np.int32) * 0x10101) for p in palettes))
+
+def _listed_colors(im:Image.Image) -> np.ndarray:
+    "Codes of the colors of an image's palette, without the zeros that fill it up"
+    listed = np.array(im.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+    return _codes(listed[:len(listed) - np.argmax(listed[::-1].any(1))])
+
+def _greys_count(number:np.ndarray, code:np.ndarray, listed:np.ndarray, classes:int|None,
+                 path:str|Path) -> bool:
     "Are the greys of an indexed map its ids, rather than the numbers? Refused where nobody can know"
+    grey = code & 255
     if (number == grey).all(): return False
     fits = [_all_fit(x, classes) for x in (number, grey)]
-    if fits[0] != fits[1]: return fits[1]
-    steps = np.diff(grey)
+    named = [_ids_of(code, p) for p in PALETTES.values() if _has_all(p, code)]
+    other = any((x != number).any() and _all_fit(x, classes) for x in named)
+    if fits[0] != fits[1] and not other: return fits[1]
+    listed = listed & 255
+    steps = np.diff(listed)
     even = len(steps) > 0 and np.ptp(steps) <= 1 and (len(steps) > 1 and steps[0] > 1
-                                                      or (grey[0], grey[-1]) == (0, 255))
-    check((number == np.arange(len(number))).all() and (steps > 0).all() and not even,
+                                                      or (listed[0], listed[-1]) == (0, 255))
+    check((steps > 0).all() and not even and not named,
           f"{path} is palette-indexed, with greys for colors: its ids may be the numbers "
           f"{number[:8].tolist()} or their greys {grey[:8].tolist()}. Store it in grey, which is read as it "
           "is, or give a palette (--palette, palette.txt in a data folder), by which colors count")
@@ -216,17 +233,30 @@ def _indexed_ids(im:Image.Image, index:np.ndarray, seen:np.ndarray, path:str|Pat
     colors = np.asarray(im.convert("RGB"))
     if palette is not None: return _color_ids(colors, seen, path, classes, palette)
     number, code = np.unique(np.stack([index[seen], _codes(colors[seen])], 1), axis=0).T
-    if (code == (code & 255) * 0x10101).all():
-        return colors[..., 0] if _greys_count(number, code & 255, classes, path) else index
-    fits = {name: (_ids_of(code, p) == number).all() for name, p in PALETTES.items() if _has_all(p, code)}
-    lone = len(code) < 2 and im.palette is not None and len(im.palette.palette) > 3  # one color of several
-    check(lone or not fits or any(fits.values()), f"{path} has the colors of the palette "
+    listed = _listed_colors(im)
+    if _are_grey(listed):
+        return colors[..., 0] if _greys_count(number, code, listed, classes, path) else index
+    # a program that writes GIF renumbers the colors; they alone are what it was given
+    if im.format == "GIF": return _color_ids(colors, seen, path, classes, None)
+    fits = {name: (_ids_of(code, p) == number).all() for name, p in PALETTES.items() if _has_all(p, code)
+            and (len(code) > 1 or _has_all(p, listed))}  # one color alone may belong to a palette by chance
+    agreed = all if len(listed) <= len(code) else any    # no color but those that occur: somebody chose them
+    check(not fits or agreed(fits.values()), f"{path} has the colors of the palette "
           f"{' and '.join(fits)} under other numbers (a painting program chose them?): --palette "
           f"{next(iter(fits), '')} (read_labels(…, palette=); a data folder: palette.txt in it) reads the "
           "colors; stored in grey, the numbers would be read")
     return index
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #fb27f034
+def _are_ids(grey:np.ndarray, classes:int|None, path:str|Path) -> bool:
+    "Are these greys of a colored map its ids, and not colors of a palette? Refused where nobody can know"
+    # black alone is the first class: a map of nothing but unknown is not meant
+    if not grey.any() or not _has_known(grey, PALETTES.values()): return True
+    check(not _all_fit(grey, classes), f"{path} is a colored image, and its greys "
+          f"{np.unique(grey)[:8].tolist()} may be ids, or colors of a known palette. Store ids in grey; for "
+          f"colors, {_ASK}")
+    return False
+
 def _seen_ids(im:Image.Image, numbers:np.ndarray, seen:np.ndarray, path:str|Path, classes:int|None,
               palette) -> np.ndarray:
     "The (h, w) ids of the pixels that are seen"
@@ -236,19 +266,13 @@ def _seen_ids(im:Image.Image, numbers:np.ndarray, seen:np.ndarray, path:str|Path
         colors, grey = numbers[..., :3], first[seen]
         if palette is not None or (numbers[seen][:, :3] != grey[:, None]).any():
             return _color_ids(colors, seen, path, classes, palette)
-        known = not _all_fit(grey, classes) and _has_known(grey, PALETTES.values())
-        return _color_ids(colors, seen, path, classes, None) if known else first
+        return first if _are_ids(grey, classes, path) else _color_ids(colors, seen, path, classes, None)
     grey = first if im.mode == "LA" else numbers
     check(grey.ndim == 2 and grey.dtype.kind in "bui",
           f"{path}: mode {im.mode} cannot hold label ids; use a greyscale or palette-indexed PNG")
     if palette is not None and _has_known(grey[seen], [read_palette(palette)]):
         return _color_ids(np.repeat(grey[..., None], 3, 2), seen, path, classes, palette)
     return grey
-
-def _has_known(greys:np.ndarray, palettes) -> bool:
-    "Does one of these palettes have all of these greys?"
-    found = np.unique(greys)
-    return bool(found[-1] <= 255 and any(_has_all(p, found.astype(np.int32) * 0x10101) for p in palettes))
 
 def label_ids(im:Image.Image, # from `open_image`
     path:str|Path, # its name, for messages
@@ -298,7 +322,7 @@ def read_labels(path:File, # file, open file, PIL image or array: stored numbers
     im = open_image(place)
     ids = label_ids(im, name, classes, palette)
     check_label_ids(ids, classes, name)
-    if palette is None and is_mask(ids) and is_mask(im): warnings.warn(f"{name}: {MASK_ADVICE}", stacklevel=2)
+    if palette is None and is_mask(ids) and is_mask(im): warnings.warn(f"{name}: {MASK_ADVICE}", RabitWarning, 2)
     return torch.from_numpy(ids)[None]
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #a177b27b

@@ -77,13 +77,12 @@ def checked_config(
     config:dict,  # the arguments of a builder: classes, size, width, features, condition, names, …
 )->dict:          # the same, as JSON would return it
     "Refuse a configuration that no network can be built from"
-    c = config | dict(size=list(config["size"]), names=list(config["names"]) if config["names"] else None)
+    size, kind = list(check_size(config["size"])), config["condition"]
+    c = config | dict(size=size, names=list(config["names"]) if config["names"] else None)
     classes, width, features = (c[k] for k in ("classes", "width", "features"))
-    size, kind = c["size"], c["condition"]
-    check_size(size)
     check(1 <= classes <= 255 and width >= 4 and features >= 1, f"classes = {classes}, width = {width}, "
           f"features = {features}: 1 to 255 classes, a width of at least 4 and at least 1 feature are needed")
-    check(len(size) == 2 and all(8 <= n <= 8192 and n % 8 == 0 for n in size),
+    check(all(8 <= n <= 8192 and n % 8 == 0 for n in size),
           f"size {size_text(size)} (width × height) does not fit: two multiples of 8, at most 8192, are "
           "needed to train on")
     check(c.get("label_mapping") in (None, *LABEL_MAPPINGS), f"unknown label_mapping "

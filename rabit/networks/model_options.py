@@ -23,7 +23,8 @@ from .translate import Translator
 DEFAULT_CHECKPOINT, STYLE_CHECKPOINT = "street-128", "style-64"  # what is used where nobody says otherwise
 
 Checkpoint = Annotated[str, Arg(metavar="NAME", old=("--weights",),
-    help=f"a run's folder or the name of a shipped checkpoint (default {DEFAULT_CHECKPOINT})")]
+    help="a run's folder, the name of a shipped checkpoint, or user/name on huggingface.co, also with "
+    f"@REVISION (default {DEFAULT_CHECKPOINT})")]
 OwnModel = Annotated[str, Arg(metavar="PACKAGE.MODULE:FUNCTION",
     help="the builder of your own that the checkpoint's file names; it is imported only if you say so here")]
 Palette = Annotated[str, Arg(metavar="NAME|FILE", help="ids of the colors of colored label maps: "

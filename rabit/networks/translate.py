@@ -229,13 +229,13 @@ class AnySizeNet(ConditionNet):
     )->Tensor:             # (1, h, w)
         "Labels of a condition, where the weights are"
         return (condition if condition.ndim == 3 else labels_of(condition)).to(self.device)
-    def paint(self,
+    def answer(self,
         condition:Tensor,  # from `as_condition`
         exemplar:Tensor,   # (1, 3, H, W) in [-1, 1]
         exemplar_condition:Tensor|None=None,  # from `as_condition`; None: the model reads it from the image
         size:tuple|None=None,  # (h, w) to work at; None: about the area of the training images
         detail:bool=True,  # fetch from the exemplar what the working size could not hold?
-    )->Tensor:             # (1, 3, h, w) of the condition's size, on the CPU
+    )->tuple[Tensor, TranslatorOutput]:  # (1, 3, h, w) of the condition's size, on the CPU; the pass itself
         "One pass at the working sizes, enlarged to the condition's"
         check(size is None or min(check_size(size)) >= 8 and max(size) <= 8192,
               f"size = {size} is no size to work at: (h, w) from 8 to 8192 is needed")
@@ -255,7 +255,10 @@ class AnySizeNet(ConditionNet):
                 ids = self.exemplar_ids(found, exemplar, exemplar_condition, look) if labels else None
                 image = image + exemplar_detail(found, exemplar, full, (work, look), labels, ids,
                                                 self.multiple)
-        return image.clamp(-1, 1).cpu()
+        return image.clamp(-1, 1).cpu(), found
+    def paint(self, *inputs)->Tensor:
+        "The image of `answer` alone"
+        return self.answer(*inputs)[0]
     def exemplar_ids(self,
         found:TranslatorOutput,  # of a pass at working sizes
         exemplar:Tensor,         # (1, 3, H, W)

@@ -14,7 +14,9 @@ from typing import Annotated
 import numpy as np
 from PIL import Image
 from ..core.commands import Arg, command, Device, Positive
-from ..core.files import check_output, check_sides, check_writable, find_named, write_atomic
+from rabit.core.files import (
+    check_new_folders, check_output, check_sides, check_writable, find_named, write_atomic,
+)
 from ..core.tensors import check, RabitError
 from ..inputs.conditions import kind_of
 from ..inputs.joint_frames import fill_missing, read_pose_frames
@@ -120,6 +122,7 @@ def check_video(
         if path.suffix.lower() == ".mp4": _ffmpeg(path)
     else:
         check_writable(path / "0000.png")
+        check_new_folders(path)
         check(not path.exists() or path.is_dir() and not any(path.iterdir()),
               f"{path} is there already; the name of a new or empty folder is needed")
 

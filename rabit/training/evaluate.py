@@ -37,7 +37,7 @@ def auc(score:Tensor, # any shape
     check(score.shape == positive.shape, f"score {tuple(score.shape)} and positive {tuple(positive.shape)} "
           "must have one shape")
     check(not score.is_complex(), f"scores of {score.dtype} have no order: real numbers are needed")
-    score, positive = score.flatten().double(), positive.flatten().bool()
+    score, positive = score.flatten().cpu().double(), positive.flatten().cpu().bool()  # not all have float64
     n, m = int(positive.sum()), int((~positive).sum())
     if n * m == 0: return math.nan
     _, which, size = score.unique(return_inverse=True, return_counts=True)
@@ -82,7 +82,12 @@ class Answers:
     def with_network(self, f, other:str)->float|None:
         "Mean of a score of features of the outputs, and of what the batch holds under a name"
         if self.image is None or self.network is None: return None
-        return self.over_images(lambda y, x: f(y, x, self.network), self.image, self.batch[other])
+        return self.over_images(lambda y, x: f(y, x, self.features), self.image, self.batch[other])
+
+    def features(self, images:Tensor, layers)->list[Tensor]:
+        "Feature maps of images that may lie elsewhere than the network does, beside the images"
+        where = next((p.device for p in getattr(self.network, "parameters", list)()), images.device)
+        return [x.to(images.device) for x in self.network(images.to(where), layers)]
 
 METRICS:dict[str, Callable[[Answers], Any]] = {}  # name → function of the answers; None: does not apply
 
@@ -140,7 +145,7 @@ def mean_copy_score(a:Answers)->float|None:
 def frechet(a:Answers)->float|None:
     "Fréchet distance of features of outputs and ground truth"
     if a.image is None or a.network is None: return None
-    return frechet_distance(*(pooled_features(a.network, z) for z in (a.image, a.batch["image"])))
+    return frechet_distance(*(pooled_features(a.features, z) for z in (a.image, a.batch["image"])))
 
 METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image")
 METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar")

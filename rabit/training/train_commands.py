@@ -20,7 +20,10 @@ from rabit.core.commands import (
 )
 from ..core.devices import pick_device
 from ..core.figures import save_grid
-from ..core.files import check_output, check_writable, read_json, write_atomic, write_json
+from rabit.core.files import (
+    check_new_folders, check_output, check_writable, existing_folder, read_json, write_atomic,
+    write_json,
+)
 from ..core.registry import find
 from ..core.tensors import check
 from ..data.data_commands import check_data, Data, Exemplars, Split
@@ -47,8 +50,12 @@ def data_facts(
         kind = world(data).kind
         check(condition in (None, kind, "image"),
               f"--condition {condition}: the built-in scenes {data} give {kind}, or image")
+        check(classes is None or kind_of(condition or kind).is_labels,
+              f"--classes {classes}: for label maps, and {data} gives {condition or kind}")
         return condition or kind, kind_of(condition or kind).channels or classes
-    if condition is not None and kind_of(condition).is_image: return condition, kind_of(condition).channels
+    if condition is not None and kind_of(condition).is_image:
+        check(classes is None, f"--classes {classes}: for label maps, and --condition is {condition}")
+        return condition, kind_of(condition).channels
     if is_named(data):
         dataset = open_dataset(data, condition, classes, (32, 32))
         return dataset.condition, dataset.classes
@@ -104,17 +111,19 @@ def check_resume(
     "Refuse to go on with what is no run, or with other settings than its own"
     run, fit = options["resume"], ("resume", "steps", "device", "tensorboard", "data", "model")
     odd = [name for name in changed_options(rabit_train, options) if name not in fit]
-    check(not odd, "--resume goes on with the run's own settings; beside it only --steps, --device and "
-          f"--tensorboard fit, not {option_names(odd)}")
+    check(not odd, "--resume goes on with the run's own settings; beside it only --steps, --device, "
+          f"--tensorboard and --data (where the folder is now) fit, not {option_names(odd)}")
     check(any((run / name).is_file() for name in (STATE, PREVIOUS)),
           f"--resume {run}: no {STATE} in there, so no run to go on with")
     typed = [name for name in ("data", "model") if name in changed_options(rabit_train, options)]
     saved = read_json(run / "train.json") if typed else {}
     for name, field in (("data", "data"), ("model", "builder")):
         given = options[name]
-        same = name not in typed or saved.get(field) in (given, str(Path(given).resolve()))
         has = saved.get(field)
-        check(same, f"--resume {run}: its {name} is {has!r}, which --{name} {given} would change")
+        same = name not in typed or has in (given, str(Path(given).resolve()))
+        moved = name == "data" and not is_named(has) and not is_named(given)
+        if moved and not same: existing_folder(given, f"; it should hold what {has} held")
+        check(same or moved, f"--resume {run}: its {name} is {has!r}, which --{name} {given} would change")
     if options["model"]: find_builder(options["model"], dotted=True)      # typed by the user
     data = str(options["data"])
     if is_named(data) and data not in worlds(): find("datasets", data, dotted=True)
@@ -141,7 +150,8 @@ def rabit_train(
     # where there are only images)
     condition:Annotated[str, Arg(choices=KINDS)]|None=None,
     out:Path|None=None,       # folder of the run (default runs/NAME-OF-DATA)
-    # go on with the run in this folder; its own settings count, only --steps and --device may change
+    # go on with the run in this folder; its own settings count, only --steps and --device may change, and
+    # --data where a folder that has moved is now
     resume:Annotated[Path, Arg(metavar="RUN")]|None=None,
     # begin with the weights of a run's folder or of a shipped checkpoint, and with their network, instead of
     # random ones
@@ -178,10 +188,13 @@ def rabit_train(
     options = dict(locals())
     if resume:
         check_resume(options)
-        folder, trained = resume, train(None, resume, steps, device=device, tensorboard=tensorboard)
+        folder, typed = resume, "data" in changed_options(rabit_train, options) and not is_named(data)
+        trained = train(None, resume, steps, device=device, tensorboard=tensorboard,
+                        data=data if typed else None)
     else:
         config = train_config(SimpleNamespace(**options))
         folder = out or Path("runs") / Path(data).resolve().name
+        check_new_folders(folder)
         trained = train(config, folder, device=device, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") == "0":
         example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
@@ -324,6 +337,7 @@ def rabit_demo(
 ):
     "Train a small model on built-in scenes and measure it against matching without learning"
     check_writable(out / "demo.md")
+    check_new_folders(out)
     config = preset("demo", **({} if steps is None else dict(steps=steps)))
     run_demo(config, count, out, pick_device(device))
 
