@@ -19,7 +19,8 @@ from rabit.matching.street import STREET_CLASSES, street_pairs
 from rabit.networks.translate import Translator, rabit
 from rabit.tools import use_commands
 from rabit.tools.use_commands import rabit_edit, rabit_translate
-from rabit.training.train_commands import rabit_demo, rabit_eval, rabit_train
+from rabit.training.eval_commands import rabit_demo, rabit_eval
+from rabit.training.train_commands import rabit_train
 
 CLASSES, ROOT = len(STREET_CLASSES), Path(__file__).resolve().parent.parent
 cli = SimpleNamespace(rabit_doctor=rabit_doctor, rabit_retrieve=rabit_retrieve, rabit_edit=rabit_edit,

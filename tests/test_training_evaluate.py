@@ -9,12 +9,17 @@ from rabit.matching.errors import same_position
 from rabit.matching.match import Match
 from rabit.matching.match import dense_match
 from rabit.matching.street import street_pairs
+from rabit.training.evaluate import BASELINES
+from rabit.training.evaluate import COLUMNS
+from rabit.training.evaluate import METRICS
+from rabit.training.evaluate import ROWS
 from rabit.training.evaluate import auc
 from rabit.training.evaluate import baseline_table
 from rabit.training.evaluate import class_present
 from rabit.training.evaluate import class_table
 from rabit.training.evaluate import evaluate
 from rabit.training.evaluate import image_scores
+from rabit.training.evaluate import legend
 from rabit.training.evaluate import match_scores
 from rabit.training.evaluate import predict
 from rabit.training.evaluate import table
@@ -56,6 +61,15 @@ def test_the_ground_truth_scores_best_and_scores_of_unknown_ground_truth_are_mis
     assert blind["swd"] == 0 and blind["copy_score"] < 1e-5
 
 
+def test_a_legend_explains_what_is_known_and_nothing_else():
+    found = {"mine": dict(epe=math.nan, swd=.2), "same position": dict(epe=math.nan, swd=.1, l1=math.nan)}
+    assert table(found, known_only=True).splitlines()[0] == "|  | swd |"
+    told = legend(found).splitlines()
+    assert told[0].startswith("- swd: ") and told[2] == "Rows that learn nothing:"
+    assert told[4:] == ["- same position: the exemplar itself, copied"]
+    assert COLUMNS.keys() == METRICS.keys() - {"per_class"} and ROWS.keys() >= BASELINES.keys()
+
+
 def test_photographs_without_a_known_answer_have_no_row_of_ground_truth():
     class Photos:
         "A dataset that does not know the right answers"
@@ -64,9 +78,14 @@ def test_photographs_without_a_known_answer_have_no_row_of_ground_truth():
             unpaired = torch.zeros(len(indices), dtype=torch.bool)
             return {k: v for k, v in batch.items() if "parts" not in k} | dict(paired=unpaired)
 
-    found = baseline_table(Photos(), count=3, batch=2, progress=False, names=("same position", "ground truth"))
-    assert list(found) == ["same position"] and math.isnan(found["same position"]["l1"])
-    assert found["same position"]["epe"] > 1
+    def sees_sky(images): return torch.zeros(len(images), 32, 32, dtype=torch.int64)
+    found = baseline_table(Photos(), count=3, batch=2, progress=False, names=("same position", "ground truth"),
+                           parser=sees_sky)
+    same, real = found.values()
+    assert list(found) == ["same position", "real image"] and math.isnan(same["l1"])
+    assert same["epe"] > 1 and real["swd"] == 0 and "epe" not in real
+    sky = (street_pairs(range(1_000_000, 1_000_003), seed=0, size=(32, 32))["labels"] == 0).double().mean()
+    assert same["agreement"] == real["agreement"] == sky
 
 
 def test_tables_are_markdown_with_a_dash_for_what_does_not_apply():
