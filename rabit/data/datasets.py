@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import warnings
 from PIL import Image
 from torch import Tensor
 
-from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError
+from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError, RabitWarning
 from .augment import color_jitter, pseudo_exemplar, random_affine, random_jitter, warp_points
 from .pair_lists import read_pairs
 from rabit.data.pairs import (
@@ -23,7 +24,7 @@ from rabit.data.pairs import (
 )
 from ..inputs.conditions import kind_of
 from ..inputs.images import image_size, image_tensor, open_image, to_rgb
-from ..inputs.joint_files import read_joints
+from ..inputs.joint_files import lies_in_corner, read_joints
 from ..inputs.joints import mirror_joints
 from ..inputs.palettes import check_label_ids, LABEL_MAPPINGS
 from ..inputs.samples import Sample, SampleDataset
@@ -37,6 +38,10 @@ def place_joints(path:Path, # a file of key points
     (W, H), (h, w) = image_size(image), size
     joints = read_joints(path, (H, W))
     check_joints_inside(joints, path, image, (W, H))
+    if lies_in_corner(joints, (H, W)):
+        warnings.warn(f"{path}: all key points lie in the upper left quarter of {image}, {W}×{H}, as if "
+                      "found in a smaller image (rabit_doctor tells whether all do)", RabitWarning,
+                      stacklevel=2)
     half = torch.tensor([.5, .5, 0.])
     return (joints + half) * torch.tensor([w / W, h / H, 1.]) - half
 

@@ -268,7 +268,7 @@ class AnySizeNet(ConditionNet):
                 raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
             detail = detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look)))
             more = self.detail_of(found, exemplar, exemplar_condition, full, (work, look)) if detail else None
-            image = self.at_full_size(found.image, condition, small, more)[0]
+            image = self.at_full_size(found.image.float(), condition, small, more)[0]
         return (image.clone() if image is found.image else image).clamp_(-1, 1).cpu(), found
     def paint(self, *inputs)->Tensor:
         "The image of `answer` alone"
@@ -335,6 +335,7 @@ def rabit(
     eps:float=1.,         # ε of the soft top-k, in standard deviations of a query block's scores
     topk:str="soft",      # how blocks are chosen: "soft", "straight" or "hard" (see `rank_blocks`)
     temperature:float=0.05,   # of the softmax inside the blocks
+    learn_temperature:bool=False,  # are ε and the temperature learned, from these values on?
     position:str="semantic",  # "semantic", "coord" or "none"
     frame:str="box",          # of the semantic position: "box" or "centroid" (the paper's)
     confidence:str="multi",   # "multi", "single" or "none"
@@ -345,6 +346,6 @@ def rabit(
 )->Translator:
     "RABIT, untrained (Zhan et al., ECCV 2022)"
     config = locals() | dict(builder="rabit")
-    return Translator.assemble(BilevelMatcher(block, k, eps, temperature, topk), config)
+    return Translator.assemble(BilevelMatcher(block, k, eps, temperature, topk, learn_temperature), config)
 
 register("models", "rabit", rabit)
