@@ -1,6 +1,7 @@
 # Generated from nbs/0_core/06_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import sys
 import warnings
 from argparse import ArgumentTypeError
 from contextlib import redirect_stderr
@@ -16,6 +17,7 @@ from rabit.core.commands import _read_annotation
 from rabit.core.commands import _renamed
 from rabit.core.commands import changed_options
 from rabit.core.commands import command
+from rabit.core.commands import command_path
 from rabit.core.commands import error_line
 from rabit.core.commands import option_names
 from rabit.core.commands import parse_loss_weight
@@ -27,6 +29,7 @@ from rabit.core.commands import positive_int
 from rabit.core.commands import printable
 from rabit.core.commands import run_politely
 from rabit.core.commands import typed
+from rabit.core.commands import typed_again
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import RabitWarning
 from rabit.core.tensors import check
@@ -98,6 +101,16 @@ def test_annotations_are_read_through_unions_and_notes():
         assert kind is Path and arg.short == "-o"
     kind, arg = _read_annotation(Annotated[Annotated[int, Arg(read=abs)], Arg(metavar="N")])
     assert kind is int and arg.read is abs and arg.metavar == "N"
+
+
+def test_a_command_is_named_as_it_can_be_typed():
+    @command
+    def say_again(text:str="a b"):
+        "Say how this command was typed"
+        print(typed_again())
+    with redirect_stdout(io.StringIO()) as out: say_again(["--text", "c d"])
+    assert out.getvalue().endswith("say_again --text 'c d'\n")
+    assert command_path(Path(sys.executable).name).endswith(Path(sys.executable).name)
 
 
 def test_a_documented_function_is_a_command():

@@ -45,7 +45,7 @@ from rabit.networks import losses
 from rabit.networks.perceptual import contextual_loss, feature_matching, perceptual_loss
 from rabit.networks.translate import rabit
 from rabit.tools import export, use_commands, video_files
-from rabit.training import train_commands
+from rabit.training import eval_commands, train_commands
 from rabit.training.checkpoint import STATE
 from rabit.training.config import TrainConfig
 from rabit.training.run import train
@@ -374,7 +374,8 @@ def away(home, tmp_path, monkeypatch):
     assert tree(home.parent) == before
 
 
-MODULES = (train_commands, data_commands, use_commands, bench, export, video_files, speed, compare)
+MODULES = (train_commands, eval_commands, data_commands, use_commands, bench, export, video_files, speed,
+           compare)
 COMMANDS = {name: f for module in MODULES for name, f in vars(module).items() if name.startswith("rabit_")}
 
 

@@ -4,8 +4,10 @@ import json
 import numpy as np
 import tempfile
 import torch
+import warnings
 from pathlib import Path
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import RabitWarning
 from rabit.inputs.joint_files import Poses
 from rabit.inputs.joint_files import _canvas
 from rabit.inputs.joint_files import _eighteen
@@ -116,6 +118,14 @@ def test_every_program_s_file_gives_the_same_joints():
                    dict(images=images[::-1] + [dict(id=1, file_name="c.jpg")], annotations=[
                        dict(image_id=i, keypoints=flat(seen17)) for i in (3, 7, 7)]))
         counts = [[len(p.people) for p in read_poses(write(form, folder))] for form in several]
+        line = " ".join(map(str, [0, .5, .5, .9, .9] + flat(seen17 / [60, 40, 1])))
+        lines = f"{line}\n{line}\n", " ".join(["0"] * 20)
+        for name, text in zip(("yolo.txt", "x_subset.txt"), lines): (Path(folder)/name).write_text(text)
+        (yolo,) = read_poses(Path(folder)/"yolo.txt")
+        assert yolo.fractions and len(yolo.people) == 2
+        pixels17 = np.delete(yolo.people[1].numpy() * [60, 40, 1], 1, 0)
+        np.testing.assert_allclose(pixels17, np.delete(ours, 1, 0), rtol=1e-5)
+        assert "got 20" in refusal(read_poses, Path(folder)/"x_subset.txt")
     assert counts == [[1, 2], [1, 2], [1, 2], [1, 2, 0]]
 
 
@@ -195,3 +205,10 @@ def test_key_points_of_a_file_become_channels_of_the_size_that_is_said():
                                       (ours, (400, 400), "smaller image"), (ours, (0, 5), "canvas"),
                                       (ours * 0, (50, 60), "shows nobody")):
             assert words in refusal(read_joints_condition, written(points), canvas), words
+        for points, canvas, words in ((ours, (150, 150), "smaller image"),
+                                      ([ours / 2, ours], (50, 60), "person 2")):
+            people = [dict(pose_keypoints_2d=p.ravel().tolist()) for p in np.reshape(points, (-1, 18, 3))]
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                assert read_joints_condition(write(dict(people=people), folder), canvas).shape[2:] == canvas
+            assert len(told) == 1 and words in str(told[0].message) and told[0].category is RabitWarning

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import torch
+import warnings
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.inputs.joint_files import Poses
@@ -73,7 +74,10 @@ def test_frames_are_read_from_a_folder_or_a_file():
         torch.testing.assert_close(frames_read[2].people[0], placed(20, .5))
         whole = folder/"old"/"all.json"
         whole.write_text(json.dumps([openpose(*scene(t).people) for t in range(3)]))
-        assert len(read_pose_frames(whole)) == 3
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert len(read_pose_frames(whole)) == 3
+        assert "(0) shows 3 persons; the largest is taken, person 1" in str(told[0].message)
         (folder/"empty").mkdir()
         for place, words in ((folder/"empty", "holds no files to read"), (folder/"none.json", "no such file")):
             try: read_pose_frames(place)

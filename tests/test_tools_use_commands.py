@@ -120,12 +120,12 @@ def test_a_person_of_several_is_painted_as_if_alone():
         made, said = {}, {}
         for name, people, more in (("a", [a], ()), ("b", [b], ()), ("ba", [b, a], ()),
                                    ("ba1", [b, a], ("--person", 1))):
-            code, said[name], err = call(rabit_translate, pose(name + ".json", *people), *options,
+            code, out, said[name] = call(rabit_translate, pose(name + ".json", *people), *options,
                                          home / f"{name}.png", *more)
-            assert code == 0, err
+            assert code == 0, said
             made[name] = (home / f"{name}.png").read_bytes()
         assert made["ba"] == made["a"] and made["ba1"] == made["b"] and made["a"] != made["b"]
-        assert "shows 2 persons; the largest is painted, --person 2" in said["ba"]
+        assert "shows 2 persons; the largest is taken, person 2" in said["ba"]
         assert not any("persons" in said[name] for name in ("a", "b", "ba1"))
         for file, words in (("ba.json", "person 3 is asked for; a number from 1 to 2"),
                             ("maps/a0.png", "--person is for key points")):

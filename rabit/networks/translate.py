@@ -250,7 +250,7 @@ class AnySizeNet(ConditionNet):
             try: found = self(small, small_exemplar, known_condition)
             except RabitError as e:
                 raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
-            image, labels = self.at_full_size(found.image, condition, small)
+            image, labels = self.at_full_size(found.image.float(), condition, small)
             if detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look))):
                 ids = self.exemplar_ids(found, exemplar, exemplar_condition, look) if labels else None
                 image = image + exemplar_detail(found, exemplar, full, (work, look), labels, ids,
@@ -321,6 +321,7 @@ def rabit(
     eps:float=1.,         # ε of the soft top-k, in standard deviations of a query block's scores
     topk:str="soft",      # how blocks are chosen: "soft", "straight" or "hard" (see `rank_blocks`)
     temperature:float=0.05,   # of the softmax inside the blocks
+    learn_temperature:bool=False,  # are ε and the temperature learned, from these values on?
     position:str="semantic",  # "semantic", "coord" or "none"
     frame:str="box",          # of the semantic position: "box" or "centroid" (the paper's)
     confidence:str="multi",   # "multi", "single" or "none"
@@ -331,6 +332,6 @@ def rabit(
 )->Translator:
     "RABIT, untrained (Zhan et al., ECCV 2022)"
     config = locals() | dict(builder="rabit")
-    return Translator.assemble(BilevelMatcher(block, k, eps, temperature, topk), config)
+    return Translator.assemble(BilevelMatcher(block, k, eps, temperature, topk, learn_temperature), config)
 
 register("models", "rabit", rabit)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['exemplar_files', 'exemplar_finder', 'find_conditions', 'check_output_folder', 'translations', 'beside',
-           'write_translation', 'translate_folder', 'folder_report', 'say_person', 'rabit_translate', 'rabit_edit']
+           'write_translation', 'translate_folder', 'folder_report', 'rabit_translate', 'rabit_edit']
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #192d5fa5
 import sys
@@ -22,11 +22,11 @@ from ..core.tensors import check
 from ..data.pair_lists import read_pairs
 from ..inputs.conditions import kind_of
 from ..inputs.images import read_image
-from ..inputs.joint_files import largest_person, read_image_poses
 from ..inputs.palettes import read_palette
 from ..networks.explain import translate_all
 from rabit.networks.model_options import (
-    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, Relabel, WorkingSize,
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, refuse_poses, Relabel,
+    WorkingSize,
 )
 from ..networks.translate import Translator
 
@@ -144,6 +144,7 @@ def translate_folder(
     all:bool=False,         # write the warped exemplars and the confidences, too?
 )->dict:                    # how many images were written, kept, and failed
     "Every condition of a folder; what fails is told and left out, what exists is kept"
+    refuse_poses(model, condition)
     conditions, counts = find_conditions(model, condition), dict(wrote=0, kept=0, failed=0)
     condition_of(model, None, palette, person)  # an option that does not fit is one error, not one a file
     bar = tqdm(conditions.items(), "translating")
@@ -173,18 +174,6 @@ def folder_report(
     if counts["kept"]: told.append(f"kept {counts['kept']} that were there (--overwrite paints them again)")
     if counts["failed"]: told.append(f"{counts['failed']} failed")
     return printable("; ".join(told))
-
-# %% ../../nbs/6_tools/66_use_commands.ipynb #c0de6601
-def say_person(
-    model:Translator,  # who paints
-    path:Path,         # of its condition
-):
-    "Tell who is painted, where a file of key points shows several persons"
-    if kind_of(model.config["condition"]).needs != "joints": return
-    found = read_image_poses(path)
-    count = int(found.people[..., 2].any(1).sum())
-    if count > 1: print(f"{printable(str(path))} shows {count} persons; the largest is painted, --person "
-                        f"{largest_person(found) + 1}")
 
 # %% ../../nbs/6_tools/66_use_commands.ipynb #d346c104
 @command
@@ -241,7 +230,6 @@ def rabit_translate(
     translator = load_model(checkpoint, device, size, style, model, map)
     wanted = condition_of(translator, condition, colors, person)
     known = condition_of(translator, exemplar_condition, colors)
-    if person is None: say_person(translator, condition)
     for ending, image in translations(translator, (wanted, exemplar, known), size, detail, all).items():
         write_image(image, beside(file, ending))
 
