@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Size', 'Count', 'Positive', 'Device', 'printable', 'error_line', 'brief_warnings', 'run_politely', 'Parser', 'Arg',
-           'parser_of', 'parse_args', 'command', 'typed', 'changed_options', 'option_names', 'parse_size',
-           'parse_loss_weight', 'parse_model_arg', 'positive_int', 'positive_float', 'parse_save_interval']
+           'parser_of', 'parse_args', 'command', 'typed', 'command_path', 'typed_again', 'changed_options',
+           'option_names', 'parse_size', 'parse_loss_weight', 'parse_model_arg', 'positive_int', 'positive_float',
+           'parse_save_interval']
 
 # %% ../../nbs/0_core/06_commands.ipynb #d6a1abe1
-import inspect, re, shlex, sys, torch, warnings
+import inspect, re, shlex, shutil, sys, torch, warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from fastcore.docments import docments
 from functools import cache, wraps
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, Union
 from .. import __version__
@@ -229,6 +231,21 @@ def command(
 def typed()->str:
     "The command line that is being carried out, for reports; empty in a plain call"
     return shlex.join(_typed.get())
+
+def command_path(
+    name:str,  # of a command of this package
+)->str:
+    "How it can be typed here: its name where the shell finds it, else its path"
+    if shutil.which(name): return name
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None: return shlex.join([sys.executable, "-m", "rabit", name])
+    path = Path(found)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+def typed_again()->str:
+    "The command line that is being carried out, as it can be typed once more"
+    name, *arguments = _typed.get() or ("python",)
+    return " ".join([command_path(name), *map(shlex.quote, arguments)])
 
 # %% ../../nbs/0_core/06_commands.ipynb #a449c7b7
 def changed_options(
