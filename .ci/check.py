@@ -135,8 +135,9 @@ def notebooks():
     known = json.loads(SECONDS.read_text(encoding="utf-8"))
     paths = sorted(notebook_paths(), key=lambda p: -known.get(p.stem, 20))
     os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg")
-    fork = multiprocessing.get_context("forkserver")  # a new process each, with torch loaded
-    fork.set_forkserver_preload(["torch", "matplotlib.pyplot", "nbdev.test"])
+    fork = multiprocessing.get_context("forkserver")  # a new process each, with what most of them import
+    fork.set_forkserver_preload(["torch", "torch._dynamo", "scipy.optimize", "matplotlib.pyplot",
+                                 "ipywidgets", "nbdev.test"])
     (LOGS / "notebooks").mkdir(exist_ok=True)
     failed, seconds = [], {}
     with ProcessPoolExecutor(2, mp_context=fork, max_tasks_per_child=1) as pool:

@@ -7,8 +7,8 @@ from rabit.data.data_commands import rabit_doctor
 from rabit.data.data_commands import rabit_retrieve
 from rabit.tools.use_commands import rabit_edit
 from rabit.tools.use_commands import rabit_translate
-from rabit.training.train_commands import rabit_demo
-from rabit.training.train_commands import rabit_eval
+from rabit.training.eval_commands import rabit_demo
+from rabit.training.eval_commands import rabit_eval
 from rabit.training.train_commands import rabit_train
 
 def call(f, *argv):

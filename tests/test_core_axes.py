@@ -1,12 +1,15 @@
 # Generated from nbs/0_core/03_axes.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from PIL import Image
 from rabit.core.axes import DPI
+from rabit.core.axes import HeatMap
 from rabit.core.axes import NotebookAxes
 from rabit.core.axes import NotebookFigure
 from rabit.core.axes import as_image
+from rabit.core.axes import place_image
 from rabit.core.axes import wrap
 from rabit.core.colors import color_labels
 from rabit.core.tensors import RabitError
@@ -48,9 +51,17 @@ def test_every_kind_of_image_can_be_drawn():
     ):
         image = as_image(item)
         assert image.shape == (24, 32, 3) and 0 <= image.min() and image.max() <= 1
-    for item in (heat, heat[None], heat[None, None], heat > 0): assert as_image(item).shape == (24, 32)
+    for item in (heat, heat[None], heat[None, None], heat > 0, HeatMap(heat[None])):
+        assert as_image(item).shape == (24, 32)
     assert (as_image(torch.full((3, 1, 1), torch.nan)) == [1, 0, 1]).all()
     for wrong in (torch.zeros(2, 8, 8), torch.zeros(2, 3, 8, 8), torch.zeros(3, 8, 8).long(), torch.zeros(0, 8)):
         try: as_image(wrong)
         except RabitError as error: assert str(tuple(wrong.shape)) in str(error)
         else: raise AssertionError(f"{tuple(wrong.shape)} was drawn")
+
+
+def test_a_fixed_scale_is_kept_and_told():
+    figure, undecided = NotebookFigure(), np.array([[.38, .52]])
+    own, fixed = (place_image(figure, undecided, (0, 0, 1, 1), limits) for limits in (None, (0., 1.)))
+    assert own.images[0].get_clim() == (.38, .52) and own.get_xlabel() == "0.38 … 0.52"
+    assert fixed.images[0].get_clim() == (0, 1) and fixed.get_xlabel() == "0.38 … 0.52 of 0 … 1"

@@ -1,6 +1,7 @@
 # Generated from nbs/0_core/06_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import sys
 import warnings
 from argparse import ArgumentTypeError
 from contextlib import redirect_stderr
@@ -16,6 +17,7 @@ from rabit.core.commands import _read_annotation
 from rabit.core.commands import _renamed
 from rabit.core.commands import changed_options
 from rabit.core.commands import command
+from rabit.core.commands import command_path
 from rabit.core.commands import error_line
 from rabit.core.commands import option_names
 from rabit.core.commands import parse_loss_weight
@@ -27,6 +29,7 @@ from rabit.core.commands import positive_int
 from rabit.core.commands import printable
 from rabit.core.commands import run_politely
 from rabit.core.commands import typed
+from rabit.core.commands import typed_again
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import RabitWarning
 from rabit.core.tensors import check
@@ -65,7 +68,12 @@ def test_what_could_steer_a_terminal_is_spelled_out():
 def test_only_what_can_be_mended_becomes_a_line():
     assert error_line(RabitError("this does not fit;\nthat would")) == "this does not fit; that would"
     assert "not enough memory" in (error_line(MemoryError()) or "")
-    assert error_line(ZeroDivisionError("a bug")) is None
+    lacks = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
+    assert "--device cpu always can" in (error_line(TypeError(lacks)) or "")
+    try: open("\0")
+    except ValueError as e: assert "null character" in (error_line(e) or "")
+    else: assert False
+    assert error_line(ZeroDivisionError("a bug")) is None and error_line(TypeError("a bug")) is None
 
 
 def test_warnings_of_a_command_are_one_line_each_and_alike_ones_are_counted():
@@ -93,6 +101,16 @@ def test_annotations_are_read_through_unions_and_notes():
         assert kind is Path and arg.short == "-o"
     kind, arg = _read_annotation(Annotated[Annotated[int, Arg(read=abs)], Arg(metavar="N")])
     assert kind is int and arg.read is abs and arg.metavar == "N"
+
+
+def test_a_command_is_named_as_it_can_be_typed():
+    @command
+    def say_again(text:str="a b"):
+        "Say how this command was typed"
+        print(typed_again())
+    with redirect_stdout(io.StringIO()) as out: say_again(["--text", "c d"])
+    assert out.getvalue().endswith("say_again --text 'c d'\n")
+    assert command_path(Path(sys.executable).name).endswith(Path(sys.executable).name)
 
 
 def test_a_documented_function_is_a_command():

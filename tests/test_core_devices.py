@@ -4,7 +4,10 @@ import numpy as np
 import random
 import torch
 from rabit.core.devices import all_reduce_mean
+from rabit.core.devices import check_positive
 from rabit.core.devices import chunk_numel
+from rabit.core.devices import is_traced
+from rabit.core.devices import no_autocast
 from rabit.core.devices import pick_device
 from rabit.core.devices import rank_and_world_size
 from rabit.core.devices import rng_state
@@ -47,5 +50,39 @@ def test_devices_that_cannot_be_used_are_refused():
     assert "'cuda:99'" in refusal("cuda:99")
 
 
+def test_products_keep_their_digits_under_autocast():
+    x = torch.full((1, 1), 1 + 2**-12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x).item() == 1
+        with no_autocast(x): assert (x @ x).item() > 1
+    with no_autocast(x.to("meta")): pass
+
+
 def test_a_chunk_of_work_is_larger_on_a_gpu():
     assert 2**16 < chunk_numel(torch.device("cpu")) < chunk_numel(torch.device("meta"))
+
+
+def test_who_follows_operations_is_noticed():
+    seen = []
+    def look(row):
+        seen.append(is_traced(row))
+        return row.sum()
+
+    x = torch.ones(2, 2)
+    look(x), torch.func.vmap(look)(x), torch.func.grad(look)(x), look(x.to("meta"))
+    torch.autograd.functional.jacobian(lambda x: look(x.exp()), x, vectorize=True)
+    assert seen == [False, True, True, True, False] and not is_traced(None, 1.)
+
+
+def test_numbers_above_zero_are_kept_with_their_gradient():
+    def refusal(value, *largest):
+        "What `check_positive` says"
+        try: check_positive(value, "ε", *largest)
+        except RabitError as e: return str(e)
+        return "no error"
+
+    t = torch.tensor([.5], requires_grad=True)
+    assert check_positive(.5, "ε") == .5 and torch.autograd.grad(check_positive(t, "ε"), t)[0].tolist() == [1.]
+    for bad in (0, -1., torch.nan, None, "1", [1.], 1j, torch.tensor(0.), torch.ones(2)):
+        assert refusal(bad).startswith("ε must be > 0, got ")
+    assert "and finite" in refusal(torch.inf, 1e300)

@@ -5,6 +5,7 @@ import numpy as np
 import sys
 import torch
 from PIL import Image
+from rabit.core.axes import HeatMap
 from rabit.core.figures import crisp
 from rabit.core.figures import label_legend
 from rabit.core.figures import panels
@@ -45,6 +46,8 @@ def test_a_grid_has_one_image_per_item():
                        size=1.2)
     assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 1, 1, 0]
     assert figure.axes[2].get_xlabel().startswith("-0.9")
+    own, fixed = show_grid([[heat, HeatMap(heat, -2, 2)]]).axes
+    assert own.images[0].get_clim() == (heat.min(), heat.max()) and fixed.images[0].get_clim() == (-2, 2)
     for rows, titles in (([], None), ([[image]], ["one", "two"])):
         try: show_grid(rows, titles=titles)
         except RabitError as error: print(error)

@@ -4,11 +4,13 @@ import subprocess
 import sys
 from PIL import Image
 from pathlib import Path
+from rabit.core.files import check_new_folders
 from rabit.core.files import check_output
 from rabit.core.files import check_sides
 from rabit.core.files import existing_folder
 from rabit.core.files import find_named
 from rabit.core.files import hold_folder
+from rabit.core.files import missing_folders
 from rabit.core.files import read_json
 from rabit.core.files import write_atomic
 from rabit.core.files import write_image
@@ -94,6 +96,19 @@ def test_a_folder_is_held_by_one_process_and_freed_when_it_ends():
         killed = code.replace("print('held')", "__import__('os')._exit(1)")
         subprocess.run([sys.executable, "-c", killed])
         with hold_folder(Path(tmp)): pass
+
+
+def test_one_missing_folder_is_made_and_more_are_refused():
+    with TemporaryDirectory() as tmp:
+        home = Path(tmp).resolve()
+        (home / "there").mkdir()
+        assert missing_folders(home / "a" / "b" / "c.png") == [home / "a" / "b", home / "a"]
+        for fine in ("c.png", "there/c.png", "new/c.png", "there/new/c.png"): check_new_folders(home / fine)
+        for typo in ("new/below/c.png", "ther/new/c.png"):
+            assert fails(lambda: check_new_folders(home / typo), str(home / typo.split("/")[0]), "mend the path")
+        check_new_folders(home / "new" / "below" / "deep" / "c.png", home / "new")  # in an output folder, any
+        out = home / "a" / "b" / "out"
+        assert fails(lambda: check_new_folders(out / "c.png", out), str(home / "a"), "no folder")
 
 
 def test_outputs_that_cannot_be_written_are_refused_before_any_work():

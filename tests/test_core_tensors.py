@@ -13,12 +13,14 @@ from rabit.core.tensors import check_map
 from rabit.core.tensors import check_size
 from rabit.core.tensors import crop_to
 from rabit.core.tensors import from_blocks
+from rabit.core.tensors import full_precision
 from rabit.core.tensors import grid_of
 from rabit.core.tensors import labels_at
 from rabit.core.tensors import labels_of
 from rabit.core.tensors import one_hot
 from rabit.core.tensors import pad_to
 from rabit.core.tensors import pixel_grid
+from rabit.core.tensors import plain_tensor
 from rabit.core.tensors import positional_norm
 from rabit.core.tensors import resize
 from rabit.core.tensors import resize_labels
@@ -26,6 +28,7 @@ from rabit.core.tensors import sample_at
 from rabit.core.tensors import size_text
 from rabit.core.tensors import to_blocks
 from rabit.core.tensors import to_pil
+from rabit.core.tensors import values_known
 
 def error_of(f, *args, **kwargs):
     "The message of the error that `f` raises"
@@ -38,6 +41,21 @@ def test_a_failed_check_repeats_its_message():
     assert error_of(check, 2 > 1, "never seen") == "no error"
     assert error_of(check, 1 > 2, "1 was given; more than 2 is needed") == "1 was given; more than 2 is needed"
     assert issubclass(RabitError, ValueError)
+
+
+def test_values_are_found_under_the_wrappers_of_torch_func():
+    x = torch.tensor([[1., 2.], [3., 4.]])
+    seen = []
+    def look(row):
+        seen.append(plain_tensor(row))
+        return row.sum()
+
+    assert torch.func.vmap(look)(x).tolist() == [3., 7.] and torch.equal(seen[0], x)
+    assert values_known(x) and not values_known(x.to("meta")) and plain_tensor(x) is x
+    half, single, double = (torch.ones(1, dtype=d) for d in (torch.bfloat16, torch.float32, torch.float64))
+    assert [y.dtype for y in full_precision(half, single)] == [torch.float32] * 2
+    assert [y.dtype for y in full_precision(half, double)] == [torch.float64] * 2
+    assert full_precision(single)[0] is single
 
 
 def test_not_finite_values_are_counted_and_located():

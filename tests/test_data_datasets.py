@@ -49,6 +49,7 @@ def test_a_reader_gives_what_its_files_hold_and_decodes_each_of_them_once():
     assert reader.read_points(stem) is None and reader.names == tuple("0123456")
     named = FolderReader(town, folder_layout(town), None, 7, (64, 64), names=("sky", "building"))
     assert named.names == ("sky", "building", "2", "3", "4", "5", "6")
+    assert reader.file_list()[0] == f"walkA_00 image {(town/'images'/'walkA_00.png').stat().st_size}"
     edges = FolderReader(town, folder_layout(town), None, 7, (64, 64), "edges", cache_bytes=0)
     assert edges.classes == 2 and edges.describe(*edges.read_pair(stem), None).shape == (2, 64, 64)
     assert edges._cache == {}

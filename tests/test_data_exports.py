@@ -5,9 +5,11 @@ import numpy as np
 import tempfile
 from PIL import Image
 from pathlib import Path
+from rabit.core.files import list_files
 from rabit.core.tensors import RabitError
 from rabit.data.exports import ADE_NAMES
 from rabit.data.exports import MACHINE_COLORS
+from rabit.data.exports import check_no_namesakes
 from rabit.data.exports import find_label_studio
 from rabit.data.exports import find_labelme
 from rabit.data.exports import known_classes
@@ -98,3 +100,17 @@ def test_brush_labels_are_put_together_by_task_and_by_label():
         assert layout.ids(parts).tolist() == [[1, 255], [2, 0]]
         write(d, {"task-12-annotation-4-by-you@x.org-tag-car-0.png": car})
         assert "several annotations" in fails(find_label_studio, root)
+
+
+def test_images_with_namesakes_are_refused_and_images_alone_are_not():
+    with tempfile.TemporaryDirectory() as d:
+        photo, ids = np.zeros((2, 2, 3)), np.zeros((2, 2))
+        root = write(d, {f"images/street{c}_leftImg8bit.png": photo for c in "abcd"})
+        images = list_files(root/"images")
+        check_no_namesakes(root, images)
+        check_no_namesakes(write(d, {"thumbs/streeta_leftImg8bit.jpg": photo, "other/x.png": photo}), images)
+        assert "maps/streeta_seg" in fails(check_no_namesakes, write(d, {f"maps/street{c}_seg.png": ids
+                                                                         for c in "ab"}), images)
+        names = [f"{c}{end}.png" for c in "abcd" for end in ("", "-truth")]
+        assert "a-truth and 3 more" in fails(check_no_namesakes, root, {n[:-4]: root/n for n in names})
+        check_no_namesakes(root, {f"walk_{i}": root/f"walk_{i}.png" for i in range(9)})

@@ -96,3 +96,25 @@ def test_retrieval_by_features_finds_the_twin_in_the_other_group():
             assert all(b[0] != t[0] for t, best in found.items() for b in best)
         message = fails(retrieve_by_features, dataset, lambda x: x.mean((2, 3)), k=5, progress=False)
         assert "k=5" in message and "only 4" in message
+
+
+def test_targets_of_one_split_get_exemplars_of_another_and_never_of_their_own_group():
+    with tempfile.TemporaryDirectory() as d:
+        whole = write_walks(f"{d}/whole", walks=4, frames=3)
+        for kind in ("images", "labels"):
+            for f in sorted((whole/kind).iterdir()):
+                part = "val" if f.name.startswith("walkA") or f.name == "walkB_02.png" else "train"
+                (Path(d)/"town"/part/kind).mkdir(parents=True, exist_ok=True)
+                f.rename(Path(d)/"town"/part/kind/f.name)
+        val, train = (open_folder(f"{d}/town", None, 7, (32, 32), part, augment=False)
+                      for part in ("val", "train"))
+        found = dict(retrieve(val, 4, False, pool=train))
+        assert list(found) == ["walkA_00", "walkA_01", "walkA_02",
+                               "walkB_02"] and {*map(len, found.values())} == {4}
+        assert all(e in train.stems and group_of(e) != group_of(t) for t, es in found.items() for e in es)
+        deep = retrieve_by_features(val, lambda x: x[:, :, ::8, ::8], 2, progress=False, pool=train)
+        assert all(e in train.stems for _, es in deep for e in es)
+        pairs = write_pairs([*found.items()], f"{d}/pairs.json")
+        listed = open_folder(f"{d}/town", None, 7, (32, 32), "val", exemplars=pairs)
+        assert listed[0]["image"].shape == (3, 32, 32) and len(listed) == 4
+        assert "cannot tell apart" in fails(retrieve, val, progress=False, pool=val)

@@ -3,6 +3,8 @@
 import json
 import tempfile
 import torch
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.inputs.joint_files import Poses
@@ -38,9 +40,9 @@ def test_one_person_is_followed_through_changing_orders_and_ghosts_and_a_cut_is_
     empty = Poses(torch.zeros(0, 18, 3), None, False, "none.json")
     ghosts = Poses(torch.zeros(2, 18, 3), None, False, "ghosts.json")
     assert [f is None for f in follow_person([empty, walk[0], ghosts, walk[1]])] == [True, False, True, False]
-    far = scene(0)._replace(people=scene(0).people[[1, 0]] + torch.tensor([500., 500., 0]))
+    far = replace(scene(0), people=scene(0).people[[1, 0]] + torch.tensor([500., 500., 0]))
     assert follow_person([walk[0], far])[1].people[0].equal(far.people[largest_person(far)])
-    hollow = scene(0)._replace(people=scene(0).people * torch.tensor([1, 1, 0.]).view(3, 1, 1))
+    hollow = replace(scene(0), people=scene(0).people * torch.tensor([1, 1, 0.]).view(3, 1, 1))
     for who, words in ((3, "person 3 has no key points"), (4, "a number from 1 to 3")):
         try: follow_person([hollow], who)
         except RabitError as error: assert words in str(error), error
@@ -73,7 +75,10 @@ def test_frames_are_read_from_a_folder_or_a_file():
         torch.testing.assert_close(frames_read[2].people[0], placed(20, .5))
         whole = folder/"old"/"all.json"
         whole.write_text(json.dumps([openpose(*scene(t).people) for t in range(3)]))
-        assert len(read_pose_frames(whole)) == 3
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert len(read_pose_frames(whole)) == 3
+        assert "(0) shows 3 persons; the largest is taken, person 1" in str(told[0].message)
         (folder/"empty").mkdir()
         for place, words in ((folder/"empty", "holds no files to read"), (folder/"none.json", "no such file")):
             try: read_pose_frames(place)

@@ -50,6 +50,13 @@ def test_scenes_are_a_paired_dataset_that_depends_on_seed_and_index_alone():
         assert not torch.equal(SceneDataset(name, seed=1)[9]["image"], batch["image"][1])
 
 
+def test_what_is_no_size_is_refused_before_anything_is_rendered():
+    for size in (64, (64,), (0, 64), (64., 64)):
+        try: SceneDataset(size=size)
+        except RabitError as e: assert f"size = {size} does not fit: (h, w)" in str(e), e
+        else: raise AssertionError(size)
+
+
 def test_a_dataloader_with_workers_gives_the_batches_that_batch_gives():
     scenes = SceneDataset(size=(16, 24), length=6)
     loaded = list(DataLoader(scenes, batch_size=2, num_workers=2))

@@ -1,15 +1,19 @@
 """Two processes (gloo, on the CPU) train as one does: the same losses, one folder, a save that any number
 goes on from, and an end in words when one of them dies."""
-import os, signal, subprocess, sys, time
+import os, signal, socket, subprocess, sys, time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 
+from forks import Fork
 from safetensors import safe_open
 
 from rabit.networks.pretrained import read_weights
+from rabit.training import callbacks, processes as process_group
 from rabit.training.callbacks import read_log
+from rabit.training.train_commands import rabit_train
 
 ROOT = Path(__file__).resolve().parent.parent
 # so slow that rounding, which differs, has no time to grow
@@ -21,25 +25,33 @@ pytestmark = pytest.mark.skipif(os.name == "nt" or not torch.distributed.is_avai
                                 reason="needs torch.distributed with gloo")
 
 
-TRAIN = "-c", "from rabit.training.train_commands import rabit_train; rabit_train()"
+TRAIN = "from rabit.training.train_commands import rabit_train; rabit_train()"
 
 
-def start(cwd, processes, *argv, what=TRAIN):
-    "`rabit_train` under torchrun, or alone"
-    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--no-python",
-            sys.executable, *what]
-    command = what if processes == 1 else many
+def torchrun(cwd, *argv):
+    "Two processes of `rabit_train`, as torchrun starts them"
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
+               sys.executable, "-c", TRAIN)
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, *command, *argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def finish(process, code=0):
-    try: out, err = process.communicate(timeout=240)
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def finish(cwd, processes, *argv, what="rabit.training.train_commands:rabit_train"):
+    "What so many processes of `rabit_train` say on standard output"
+    where = dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()), WORLD_SIZE=str(processes))
+    started = [Fork(what, *argv, cwd=cwd, RANK=str(i), LOCAL_RANK=str(i), **where) for i in range(processes)]
+    try: said = [process.communicate(timeout=240) for process in started]
     finally:
-        if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == code, err
-    return out, err
+        for process in started: process.kill()
+    for process, (out, err) in zip(started, said): assert process.returncode == 0, err
+    return "".join(out for out, err in said)
 
 
 def wait_for(path, process):
@@ -60,7 +72,7 @@ def children_of(pid):
 
 def test_two_processes_have_the_losses_of_one_and_either_goes_on_from_the_other(tmp_path):
     for name, processes in (("one", 1), ("two", 2)):
-        out, err = finish(start(tmp_path, processes, *OPTIONS, "--steps", "10", "--out", name))
+        out = finish(tmp_path, processes, *OPTIONS, "--steps", "10", "--out", name)
         assert out.count("weights, log and samples are in") == 1, "only the first process speaks"
     one, two = (read_log(tmp_path / name) for name in ("one", "two"))
     assert [row["step"] for row in one] == [row["step"] for row in two]
@@ -69,7 +81,7 @@ def test_two_processes_have_the_losses_of_one_and_either_goes_on_from_the_other(
         for key in a.keys() - NOISY:
             assert abs(a[key] - b[key]) < 1e-5 * max(1, abs(a[key])), (key, a[key], b[key])
     for processes, name in ((1, "two"), (2, "one")):
-        finish(start(tmp_path, processes, "--resume", name, "--steps", "20", "--device", "cpu"))
+        finish(tmp_path, processes, "--resume", name, "--steps", "20", "--device", "cpu")
     states = [read_weights(tmp_path / name / "state.safetensors") for name in ("one", "two")]
     assert states[0].keys() == states[1].keys()
     logs = [read_log(tmp_path / name) for name in ("one", "two")]
@@ -83,7 +95,7 @@ def test_a_memory_of_codes_is_that_of_one_process(tmp_path):
     options = (*OPTIONS, "--model", "matebit", "--model-arg", "warmup=3", "--model-arg", "memory=10",
                "--model-arg", "code=8", "--steps", "6")
     for name, processes in (("one", 1), ("two", 2)):
-        finish(start(tmp_path, processes, *options, "--out", name))
+        finish(tmp_path, processes, *options, "--out", name)
     (one, _), (two, _) = (read_log(tmp_path / name) for name in ("one", "two"))
     assert one["extra"] > 0 and all(abs(one[key] - two[key]) < 1e-5 * max(1, abs(one[key]))
                                   for key in one.keys() - NOISY), (one, two)
@@ -94,13 +106,13 @@ def test_a_memory_of_codes_is_that_of_one_process(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
-    process = start(tmp_path, 2, *OPTIONS, "--batch", "3", "--steps", "2", "--out", "run")
+    process = torchrun(tmp_path, *OPTIONS, "--batch", "3", "--steps", "2", "--out", "run")
     out, err = process.communicate(timeout=200)
     assert process.returncode != 0 and "a batch of 3 samples cannot be shared evenly by 2 processes" in err
 
 
 def test_a_dead_process_ends_the_run_within_a_minute(tmp_path):
-    process = start(tmp_path, 2, *OPTIONS, "--steps", "2000", "--save-every", "5", "--out", "run")
+    process = torchrun(tmp_path, *OPTIONS, "--steps", "2000", "--save-every", "5", "--out", "run")
     try:
         wait_for(tmp_path / "run" / "state.safetensors", process)
         children = children_of(process.pid)
@@ -110,14 +122,14 @@ def test_a_dead_process_ends_the_run_within_a_minute(tmp_path):
         out, err = process.communicate(timeout=90)
         assert time.monotonic() - died < 60 and process.returncode != 0
         assert "another process ended or does not answer" in err or "exitcode  : -9" in err
-        finish(start(tmp_path, 1, "--resume", "run", "--steps", "12", "--device", "cpu"))
+        finish(tmp_path, 1, "--resume", "run", "--steps", "12", "--device", "cpu")
     finally:
         if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
 def test_a_signal_saves_once_and_nobody_stays(tmp_path, number):
-    process = start(tmp_path, 2, *OPTIONS, "--steps", "2000", "--save-every", "1000", "--out", "run")
+    process = torchrun(tmp_path, *OPTIONS, "--steps", "2000", "--save-every", "1000", "--out", "run")
     try:
         wait_for(tmp_path / "run" / "log.jsonl", process)
         # the first line is written at step 10
@@ -136,21 +148,21 @@ def test_a_signal_saves_once_and_nobody_stays(tmp_path, number):
             and not (tmp_path / "run" / "state.previous.safetensors").exists()), "one save"
     saved = steps_done(tmp_path / "run")
     assert 10 <= saved < 2000 and read_log(tmp_path / "run")[-1]["step"] == saved
-    finish(start(tmp_path, 1, "--resume", "run", "--steps", str(saved + 2), "--device", "cpu"))
+    finish(tmp_path, 1, "--resume", "run", "--steps", str(saved + 2), "--device", "cpu")
     assert steps_done(tmp_path / "run") == saved + 2
 
 
+def slow_saves(argv):
+    "`rabit_train` with saves that take nearly twice as long as it waits for a step"
+    process_group.PROCESS_TIMEOUT, real = timedelta(seconds=5), callbacks.save_state
+    def slow(trainer, out):
+        time.sleep(9)
+        real(trainer, out)
+    callbacks.save_state = slow
+    rabit_train(argv)
+
+
 def test_a_save_slower_than_the_patience_of_a_step_is_waited_for(tmp_path):
-    (tmp_path / "slow.py").write_text("""
-import sys, time
-from datetime import timedelta
-import rabit.training.callbacks
-from rabit.training.train_commands import rabit_train
-rabit.training.processes.PROCESS_TIMEOUT, real = timedelta(seconds=5), rabit.training.callbacks.save_state
-def slow(trainer, out): time.sleep(9); real(trainer, out)
-rabit.training.callbacks.save_state = slow
-rabit_train(sys.argv[1:])
-""")
-    finish(start(tmp_path, 2, *OPTIONS, "--steps", "4", "--save-every", "2", "--out", "run",
-                 what=("slow.py",)))
+    finish(tmp_path, 2, *OPTIONS, "--steps", "4", "--save-every", "2", "--out", "run",
+           what=f"{__name__}:slow_saves")
     assert steps_done(tmp_path / "run") == 4 and (tmp_path / "run" / "state.previous.safetensors").exists()

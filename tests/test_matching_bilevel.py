@@ -54,8 +54,33 @@ def test_the_derivative_by_finite_differences():
             match = bilevel_match(q, z, block, k, 1., .3, topk)
             return match.warp(v), match.max_similarity
         return both
-    assert torch.autograd.gradcheck(outcome(2, 3, "hard"), (q, z))
-    assert torch.autograd.gradcheck(outcome(2, 6, "soft"), (q, z))
+    for agree in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert agree(outcome(2, 3, "hard"), (q, z))
+        assert agree(outcome(2, 6, "soft"), (q, z))
+
+
+def test_temperature_and_eps_have_derivatives_of_both_orders():
+    q, z = (x.detach() for x in pair_of((4, 6), (5, 4), c=3, b=2))
+    v = maps(2, 2, 5, 4, seed=2).double()
+    numbers = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (.7, .3)]
+    for topk in ("soft", "hard"):
+        def outcome(eps, temperature): return bilevel_match(q, z, 2, 3, eps, temperature, topk).warp(v)
+        wanted = numbers if topk == "soft" else numbers[1:]
+        def of_wanted(*xs): return outcome(*(*numbers[:2 - len(xs)], *xs))
+        for agree in (torch.autograd.gradcheck, torch.autograd.gradgradcheck): assert agree(of_wanted, wanted)
+    plain = bilevel_match(q, z, 2, 3, .7, .3).warp(v)
+    torch.testing.assert_close(bilevel_match(q, z, 2, 3, *numbers).warp(v), plain)
+
+
+def test_a_product_with_the_hessian_is_that_of_the_two_halves():
+    q, z = pair_of((5, 6), (7, 4), c=3)
+    v, direction = maps(2, 2, 7, 4, seed=2).double(), maps(2, 3, 5, 6, seed=3).double()
+    def in_two_steps(q): return attend_blocks(q, z, rank_blocks(q, z, 2, 3), 2, .3)
+    def in_one(q): return bilevel_match(q, z, 2, 3, temperature=.3)
+    products = [torch.autograd.functional.hvp(lambda q: f(q).warp(v).square().sum(), q, direction)[1]
+                for f in (in_two_steps, in_one)]
+    torch.testing.assert_close(*products)
+    assert products[0].abs().max() > .01
 
 
 def test_many_short_chunks_are_one_long_one():

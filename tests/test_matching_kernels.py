@@ -75,6 +75,13 @@ def test_what_kernels_cannot_hold_goes_to_bilevel_match_and_halves_are_read_as_t
         try: kernel_match(q, z, **wrong)
         except RabitError: pass
         else: assert False, wrong
+    learned = torch.tensor(.2, requires_grad=True)
+    assert torch.autograd.grad(kernel_match(q, z, 4, 2, 1., learned).entropy().sum(), learned)[0] > 0
+    q.requires_grad_()
+    loss = kernel_match(q, z, 4, 2).entropy().square().sum()
+    slope, = torch.autograd.grad(loss, q, create_graph=True)                       # twice: autograd, by halves
+    assert torch.autograd.grad(slope.square().sum(), q)[0].abs().max() > 0
+    q = q.detach()
     half, full = kernel_match(q.half(), z.half(), 2, 3), bilevel_match(q.half(), z.half(), 2, 3)
     assert half.weights.dtype == torch.float32
     torch.testing.assert_close(half.weights, full.weights, atol=2e-3, rtol=2e-2)

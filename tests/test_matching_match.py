@@ -11,6 +11,7 @@ from rabit.matching.match import _candidates
 from rabit.matching.match import _weighted_sum
 from rabit.matching.match import check_pair
 from rabit.matching.match import dense_match
+from torch.utils import _pytree as pytree
 
 def by_hand(seed=0):
     "Three forms of a match of 8×8 with 8×8 tokens, equal weights"
@@ -42,6 +43,7 @@ def test_features_that_cannot_be_compared_are_refused():
     assert said(x, torch.zeros(2, 8, 3, 3)) == "no error"
     assert "(2, 8, 4, 6) and key (2, 7, 4, 6)" in said(x, x[:, 1:])
     assert said(x, x[0]) != "no error" and said(x, x[:1]) != "no error" and "key holds 384" in said(x, x / 0)
+    assert "type ndarray" in said(x.numpy(), x) and "key on meta" in said(x, x.to("meta"))
 
 
 def test_dense_matching_is_the_softmax_of_cosines():
@@ -73,6 +75,19 @@ def test_warp_is_a_matrix_product_and_fine_maps_move_as_patches():
             torch.testing.assert_close(match.warp(fine)[..., i::2, j::3], match.warp(fine[..., i::2, j::3]))
 
 
+def test_a_match_is_a_container_of_tensors():
+    match = by_hand()["by blocks"]
+    tensors, spec = pytree.tree_flatten(match)
+    again = pytree.tree_unflatten(tensors, spec)
+    assert len(tensors) == 2 and vars(again).keys() == vars(match).keys() and again.block == (4, 4)
+    def times(a): return Match(a * match.weights, match.index, (8, 8), (8, 8), (4, 4))
+    many = torch.func.vmap(times)(torch.arange(3.))
+    assert many.weights.shape == (3, 1, 4, 16, 32) and many.query_size == (8, 8)
+    v = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    scaled = torch.func.vmap(lambda m: m.warp(v))(many)
+    for i in range(3): torch.testing.assert_close(scaled[i], i * match.warp(v))
+
+
 def test_a_few_groups_at_a_time_are_all_groups_at_once():
     g = torch.Generator().manual_seed(0)
     index = torch.randint(0, 40, (2, 9, 6), generator=g)
@@ -80,7 +95,8 @@ def test_a_few_groups_at_a_time_are_all_groups_at_once():
     plain = (weights @ _candidates(tokens, index)).detach()
     match = Match(weights, index, (6, 6), (5, 8), (2, 2))
     torch.testing.assert_close(match._weighted_sum(tokens), plain)
-    torch.autograd.gradcheck(lambda w, t: _weighted_sum(w, t, index), (weights, tokens))
+    for agree in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert agree(lambda w, t: _weighted_sum(w, t, index), (weights, tokens))
     torch.testing.assert_close(match._weighted_sum(tokens.detach()), plain)               # one of the two alone
 
 

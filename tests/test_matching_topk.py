@@ -36,7 +36,7 @@ def test_sinkhorn_in_the_log_domain():
     assert sinkhorn_topk(scores, k, 1e-3).isfinite().all()                           # where the loops broke
     assert sinkhorn_topk(torch.tensor([1., -math.inf, .9, .8]), 2, .1)[1] == 0       # masked
     for j in (0, 12): assert torch.allclose(sinkhorn_topk(scores, j, .1), torch.full((12,), j / 12))
-    test_fail(lambda: sinkhorn_topk(scores, k, 0.), contains="eps = 0.0")
+    test_fail(lambda: sinkhorn_topk(scores, k, 0.), contains="eps must be > 0 and finite, got 0.0")
 
 
 def test_search_where_plain_thresholds_fail():
@@ -66,6 +66,10 @@ def test_gradcheck_of_soft_top_k():
     for j, eps in [(1, .3), (3, 1.), (5, .5)]:
         assert torch.autograd.gradcheck(lambda x: soft_topk(x.masked_fill(masked, -math.inf), j, eps), s)
         assert torch.autograd.gradgradcheck(lambda x: soft_topk(x, j, eps), s)
+        learned = torch.tensor(eps, dtype=torch.float64, requires_grad=True)
+        torch.testing.assert_close(soft_topk(s, j, learned), soft_topk(s, j, eps))
+        for agree in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+            assert agree(lambda x, e: soft_topk(x.masked_fill(masked, -math.inf), j, e), (s, learned))
 
 
 def test_gradient_equals_autograd_through_sinkhorn():

@@ -99,6 +99,6 @@ def test_laws_and_corners_of_sorted_top_k():
                                    sorted_topk(s.to(dtype).double(), j, .5), atol=close, rtol=0)
     many = random_scores(300, 1000)
     torch.testing.assert_close(sorted_topk(many, j, .1)[::50], sorted_topk(many[::50], j, .1))
-    refused = [(s, 10, 1., "from 0 to 9"), (s * math.nan, 1, 1., "180 NaN"), (s, 1, 0., "eps = 0.0")]
+    refused = [(s, 10, 1., "from 0 to 9"), (s * math.nan, 1, 1., "180 NaN"), (s, 1, 0., "got 0.0")]
     for bad_scores, bad_k, bad_eps, words in refused:
         test_fail(lambda: sorted_topk(bad_scores, bad_k, bad_eps), contains=words)

@@ -29,6 +29,11 @@ def test_the_matcher_slot_is_the_function_with_its_settings():
     query, key = torch.randn(2, 1, 6, 12, 12, generator=torch.Generator().manual_seed(0))
     found, wanted = BilevelMatcher(block=3, k=2)(query, key), bilevel_match(query, key, block=3, k=2)
     assert torch.equal(found.weights, wanted.weights) and torch.equal(found.index, wanted.index)
+    learning = BilevelMatcher(block=3, k=2, learn=True).half()
+    assert learning.logs.dtype == torch.float32 and learning.double().logs.dtype == torch.float64
+    torch.testing.assert_close(learning(query, key).weights, wanted.weights)
+    learning(query, key).entropy().sum().backward()
+    assert learning.logs.grad[1] > 0                          # a higher temperature would spread the weights more
 
 
 def test_inputs_that_do_not_belong_together_are_refused():

@@ -1,6 +1,7 @@
 # Generated from nbs/3_networks/37_pretrained.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import numpy as np
+import sys
 import torch
 from pathlib import Path
 from rabit.core.devices import seed_all
@@ -25,6 +26,7 @@ from rabit.networks.pretrained import shipped_weights
 from rabit.networks.pretrained import upgraded_config
 from tempfile import TemporaryDirectory
 from torch import nn
+from types import SimpleNamespace
 
 def fails(f, *words):
     "Print the message of the `RabitError` in which f ends; are all of these words in it?"
@@ -43,6 +45,39 @@ def tiny(**changes):
 def test_unknown_names_list_those_that_ship():
     assert fails(lambda: find_weights("no-such-name"), "'no-such-name'", *shipped_weights(), "ship")
     with TemporaryDirectory() as tmp: assert fails(lambda: find_weights(tmp), tmp, "config.json")
+
+
+def test_published_models_are_two_files_of_one_commit():
+    class LocalEntryNotFoundError(Exception): pass
+    class EntryNotFoundError(Exception): pass
+    asked = []
+    def hf_hub_download(name, file, revision=None):
+        "What huggingface_hub does, without the net: folders named by commit"
+        asked.append((name, file, revision))
+        if name == "no/net": raise LocalEntryNotFoundError("try again")
+        if name == "only/pickles" and file == "model.safetensors": raise EntryNotFoundError("404")
+        if name == "odd/one": raise KeyError("etag")
+        return str(Path("cache") / name / "snapshots" / "abc123" / file)
+    before = sys.modules.get("huggingface_hub")
+    sys.modules["huggingface_hub"] = SimpleNamespace(hf_hub_download=hf_hub_download)
+    try:
+        folder = find_weights("someone/streets")
+        assert folder == Path("cache/someone/streets/snapshots/abc123")
+        files_of = [("someone/streets", "config.json", None), ("someone/streets", "model.safetensors", "abc123")]
+        assert asked == files_of
+        assert find_weights("someone/streets@v1.0") == find_weights("someone/streets", "v1.0") == folder
+        assert asked[2] == asked[4] == ("someone/streets", "config.json", "v1.0")
+        assert fails(lambda: find_weights("no/net"), "'no/net' could not be fetched", "cannot be reached")
+        assert fails(lambda: find_weights("only/pickles"), "model.safetensors are needed, and are not there")
+        assert fails(lambda: find_weights("odd/one@main"), "at 'main': KeyError")
+        asked.clear()
+        with TemporaryDirectory() as tmp: assert fails(lambda: find_weights(f"{tmp}/typo"), "neither a folder")
+        for name in ("street-128x", "a/b/c", "../b", "/b", "a/b@"):
+            assert fails(lambda: find_weights(name), "no weights at")
+        assert fails(lambda: find_weights("street-64", "v1.0"), "revision = 'v1.0'") and not asked
+        sys.modules["huggingface_hub"] = None
+        assert fails(lambda: find_weights("someone/streets"), "pip install 'rabit[hub]'")
+    finally: sys.modules.pop("huggingface_hub") if before is None else sys.modules.update(huggingface_hub=before)
 
 
 def test_broken_files_are_named():
@@ -92,7 +127,7 @@ def test_only_registered_builders_are_called():
     assert fails(lambda: build(config | dict(heads=8)), "['heads']", "temperature")
     assert fails(lambda: build(config | dict(classes="many")), "cannot use")
     assert fails(lambda: build({"builder": "rabit"}), "classes")
-    assert fails(lambda: build(config | dict(size=[60, 64])), "(60, 64)", "multiples of 8")
+    assert fails(lambda: build(config | dict(size=[60, 64])), "64×60", "multiples of 8")
 
 
 def test_weights_that_do_not_fit_are_named():

@@ -12,7 +12,7 @@ from rabit.training.train_commands import rabit_train, train_config
 from rabit.inputs.edges import edges_condition, image_edges
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joints import joints_condition, mirror_joints
-from rabit.core.tensors import RabitError, to_pil
+from rabit.core.tensors import RabitError, RabitWarning, to_pil
 from rabit.data.archives import TarDataset
 from rabit.data.datasets import FolderDataset
 from rabit.data.pair_lists import write_pairs
@@ -369,6 +369,18 @@ def test_key_points_of_an_image_of_another_size_are_refused(tmp_path):
         open_dataset(tmp_path, size=(16, 16), augment=False).batch([0])
     report = inspect_folder(tmp_path)
     assert not report["fits"] and len(report["splits"][""]["problems"]["sizes differ"]) == 6
+
+
+def test_key_points_of_smaller_images_are_told(tmp_path):
+    "All persons in the upper left quarter: the doctor says so; one alone may stand there"
+    write_fashion(tmp_path)
+    for f in sorted(tmp_path.rglob("*_candidate.txt")): np.savetxt(f, np.loadtxt(f) * [.4, .4, 1, 1])
+    problems = inspect_folder(tmp_path)["splits"][""]["problems"]
+    assert len(problems["all key points in the upper left quarter, as if found in smaller images"]) == 6
+    with pytest.warns(RabitWarning, match="as if found in a smaller image"):
+        open_dataset(tmp_path, size=(16, 16), augment=False).batch([0])
+    np.savetxt(f, np.loadtxt(f) * [2.5, 2.5, 1, 1])
+    assert inspect_folder(tmp_path)["fits"]
 
 
 def test_openposes_own_names_beside_any_photographs(tmp_path):

@@ -1,11 +1,12 @@
 """Ctrl-C in the middle of a run, as a user presses it: the run is saved, the line to go on with is printed,
 and going on ends in the bits that an undisturbed run ends in."""
-import os, random, signal, subprocess, sys, tarfile, time
+import os, random, signal, tarfile, time
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from forks import Fork
 from safetensors import safe_open
 
 import rabit.training.callbacks
@@ -16,17 +17,12 @@ from rabit.training.callbacks import read_log
 from rabit.training.config import preset
 from rabit.training.run import train
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS = 24  # of a run; the preset `tiny` writes to its log every 10
 
 
 def start(cwd, *argv):
-    "`rabit_train` in a process of its own, on one thread, so that sums are taken in the same order."
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c",
-                             "from rabit.training.train_commands import rabit_train; rabit_train()", *argv,
-                             "--device", "cpu"], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    "`rabit_train` in a process of its own"
+    return Fork("rabit.training.train_commands:rabit_train", *argv, "--device", "cpu", cwd=cwd)
 
 
 def finish(process):
@@ -40,7 +36,7 @@ def wait_for_log(run, process):
     log, end = run / "log.jsonl", time.monotonic() + 200
     while not (log.exists() and log.read_text()):
         assert (process.poll() is None and time.monotonic()
-                < end), process.stderr.read() if process.poll() is not None else "too slow"
+                < end), process.said()[1] or "too slow"
         time.sleep(.02)
 
 

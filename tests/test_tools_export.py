@@ -60,6 +60,7 @@ def test_differences_are_counted_by_number_and_by_pixel():
 def test_what_cannot_be_exported_is_refused_first():
     small = rabit(classes=7, size=(32, 32), width=4, features=8, block=4)
     for given, text in (((small, "x.png"), "x.png does not end in .onnx"),
+                        ((small, "x.onnx", 64), "size = 64 does not fit"),
                         ((small, "x.onnx", (30, 32)), "size 32×30 (width × height)"),
                         ((small, "x.onnx", None, (32, 33)), "exemplar_size 33×32")):
         try: export_onnx(*given)

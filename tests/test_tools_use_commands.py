@@ -55,6 +55,36 @@ def test_an_image_is_translated_and_edited():
         assert code == 2 and "is an input, too" in err
 
 
+def test_the_warped_exemplar_and_the_confidence_are_written_beside_the_image():
+    with TemporaryDirectory() as tmp:
+        home = make_home(Path(tmp))
+        one = home / "maps/a0.png", home / "photos/a1.png"
+        model = "--checkpoint", home / "weights", "--device", "cpu", "--all", "-o"
+        code, out, err = call(rabit_translate, *one, *model, home / "x.png")
+        names = [p.name for p in sorted(home.glob("x*"))]
+        assert code == 0 and names == ["x-confidence.png", "x-warped.png", "x.png"]
+        code, out, err = call(rabit_translate, home / "maps", home / "photos", *model, home / "all")
+        assert code == 0 and len(list((home / "all").iterdir())) == 6 and "wrote 2 of 2" in out
+        code, out, err = call(rabit_translate, one[0], home / "x-warped.png", *model, home / "x.png")
+        assert code == 2 and "is an input, too" in err
+
+
+def test_what_will_be_worth_little_is_told_in_one_line():
+    with TemporaryDirectory() as tmp:
+        home = make_home(Path(tmp))
+        unknown, map_ = home / "unknown.png", home / "map.png"
+        Image.fromarray(torch.full((32, 32), 255, dtype=torch.uint8).numpy()).save(unknown)
+        Image.fromarray(torch.full((32, 32), 13, dtype=torch.uint8).numpy()).save(map_)
+        to_pil(torch.rand(1, 3, 48, 48) * 2 - 1).save(home / "noise.png")
+        end = home / "noise.png", "--checkpoint", "street-64", "--device", "cpu", "-o", home / "x.png"
+        code, out, err = call(rabit_translate, unknown, *end)
+        told = sorted(err.splitlines())
+        assert code == 0 and len(told) == 2 and "which means unknown" in told[0] and "is unlike" in told[1]
+        code, out, err = call(rabit_translate, map_, *end)
+        assert code == 2 and "6 car" in err and "--map 13=CLASS" in err
+        assert call(rabit_translate, map_, *end, "--map", "13=car")[0] == 0
+
+
 def test_a_folder_is_translated_and_goes_on_where_it_stopped():
     with TemporaryDirectory() as tmp:
         home = make_home(Path(tmp))
@@ -90,12 +120,12 @@ def test_a_person_of_several_is_painted_as_if_alone():
         made, said = {}, {}
         for name, people, more in (("a", [a], ()), ("b", [b], ()), ("ba", [b, a], ()),
                                    ("ba1", [b, a], ("--person", 1))):
-            code, said[name], err = call(rabit_translate, pose(name + ".json", *people), *options,
+            code, out, said[name] = call(rabit_translate, pose(name + ".json", *people), *options,
                                          home / f"{name}.png", *more)
-            assert code == 0, err
+            assert code == 0, said
             made[name] = (home / f"{name}.png").read_bytes()
         assert made["ba"] == made["a"] and made["ba1"] == made["b"] and made["a"] != made["b"]
-        assert "shows 2 persons; the largest is painted, --person 2" in said["ba"]
+        assert "shows 2 persons; the largest is taken, person 2" in said["ba"]
         assert not any("persons" in said[name] for name in ("a", "b", "ba1"))
         for file, words in (("ba.json", "person 3 is asked for; a number from 1 to 2"),
                             ("maps/a0.png", "--person is for key points")):

@@ -74,6 +74,7 @@ def test_a_sample_sheet_has_a_row_per_sample_and_the_copy_score_of_its_images():
         rows, titles = sample_rows(drawn.ema, four, 7)
         assert titles == ["condition", "exemplar", "warped", "confidence", "output", "target"]
         assert len(rows) == 4 and torch.equal(rows[2][5], four["image"][2])
+        assert rows[0][3][1:] == (0, 1)  # a confidence is drawn on its whole scale
         found = draw_samples(drawn, four, folder)
         assert 0 < found["copy_score"] < 1 and 0 < found["copy_score_warp"] < 1
         assert (Path(folder) / "samples" / "000000.png").exists()

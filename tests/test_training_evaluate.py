@@ -64,9 +64,14 @@ def test_photographs_without_a_known_answer_have_no_row_of_ground_truth():
             unpaired = torch.zeros(len(indices), dtype=torch.bool)
             return {k: v for k, v in batch.items() if "parts" not in k} | dict(paired=unpaired)
 
-    found = baseline_table(Photos(), count=3, batch=2, progress=False, names=("same position", "ground truth"))
-    assert list(found) == ["same position"] and math.isnan(found["same position"]["l1"])
-    assert found["same position"]["epe"] > 1
+    def sees_sky(images): return torch.zeros(len(images), 32, 32, dtype=torch.int64)
+    found = baseline_table(Photos(), count=3, batch=2, progress=False, names=("same position", "ground truth"),
+                           parser=sees_sky)
+    same, real = found.values()
+    assert list(found) == ["same position", "real image"] and math.isnan(same["l1"])
+    assert same["epe"] > 1 and real["swd"] == 0 and "epe" not in real
+    sky = (street_pairs(range(1_000_000, 1_000_003), seed=0, size=(32, 32))["labels"] == 0).double().mean()
+    assert same["agreement"] == real["agreement"] == sky
 
 
 def test_tables_are_markdown_with_a_dash_for_what_does_not_apply():

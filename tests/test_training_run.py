@@ -7,20 +7,27 @@ import pytest
 import signal
 import torch
 import warnings
+from PIL import Image
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import pixel_grid
+from rabit.core.tensors import to_pil
 from rabit.inputs.samples import SceneDataset
+from rabit.matching.street import STREET
+from rabit.matching.street import street_pairs
 from rabit.networks.familiarity import write_statistics
 from rabit.networks.translate import Translator
 from rabit.training.callbacks import read_log
 from rabit.training.callbacks import write_log
+from rabit.training.checkpoint import STATE
 from rabit.training.checkpoint import load_state
 from rabit.training.checkpoint import save_state
 from rabit.training.config import TrainConfig
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
+from rabit.training.run import check_same_files
 from rabit.training.run import open_run
 from rabit.training.run import remember_exemplars
 from rabit.training.run import train
@@ -51,6 +58,16 @@ def broken(wrong):
     def change(indices, batch):
         return batch | dict(image=batch["image"] * (math.nan if wrong(indices[0]) else 1))
     return change
+
+def write_folder(root, n=6):
+    "A data folder of small streets, in three sequences"
+    scenes = street_pairs(range(n), size=(32, 32))
+    for i in range(n):
+        for kind, image in (("images", to_pil(scenes["image"][i])), ("labels", Image.fromarray(
+                scenes["labels"][i].byte().numpy()))):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            image.save(root / kind / f"walk{i // 2}_{i % 2}.png")
+    return root
 
 
 def test_folders_that_are_taken_or_linked_or_cannot_be_written_are_refused_and_logs_are_cut_back():
@@ -142,6 +159,57 @@ def test_a_saved_run_does_not_import_the_data_that_its_file_names():
         # your own data, registered or passed, are taken
         train(None, folder, steps=2, device="cpu", progress=False, dataset=make_dataset(small()))
         assert load_state(folder, cpu).done == 2
+
+
+def test_a_run_goes_on_where_its_data_have_moved_and_is_the_same_run():
+    with TemporaryDirectory() as folder:
+        home, out = write_folder(Path(folder) / "old"), Path(folder) / "run"
+        (home / "list.txt").write_text("".join(f"walk{i // 2}_{i % 2},walk{(i // 2 + 1) % 3}_0\n"
+                                               for i in range(6)))
+        config = small(data=str(home), steps=4, save_every=2, exemplars=str(home / "list.txt"))
+        whole = train(config, out, device="cpu", progress=False)
+        (out / STATE).unlink()                                     # back to the save before, of step 2
+        again = home.rename(Path(folder) / "new")
+        with redirect_stderr(io.StringIO()) as said:
+            back = train(None, out, device="cpu", progress=False, data=again)
+        assert all(torch.equal(v, back.state_dict()[k]) for k,
+                   v in whole.state_dict().items()) and "began" not in str(said)
+        saved = load_state(out, cpu).config
+        assert saved.data == str(again.resolve()) and saved.exemplars == str(again.resolve() / "list.txt")
+        assert saved.data_files.startswith("12 files, ")
+        (Path(folder) / "new").rename(Path(folder) / "newer")
+        try: train(None, out, steps=6, device="cpu", progress=False)
+        except RabitError as e: assert "no longer there" in str(e) and "--data FOLDER" in str(e)
+        else: raise AssertionError("data were found where there are none")
+        (Path(folder) / "newer").rename(again)
+        other = write_folder(Path(folder) / "other", 4)
+        (other / "list.txt").write_text("".join(f"walk{i // 2}_{i % 2},walk{(i // 2 + 1) % 2}_0\n"
+                                                for i in range(4)))
+        try:
+            train(None, out, steps=6, device="cpu", progress=False, data=other)
+        except RabitError as e:
+            print(str(e).replace(folder, "…"))
+            assert "12 files" in str(e) and "8 files" in str(e)
+        else:
+            raise AssertionError("other data were taken for the same")
+        Image.new("RGB", (32, 32)).save(again / "images" / "walk0_0.png")
+        with redirect_stderr(io.StringIO()) as said: train(None, out, steps=5, device="cpu", progress=False)
+        assert "goes on with what is there" in said.getvalue()
+        unknown = replace(saved, data_files=None)                  # as version 0.1 saved it
+        with redirect_stderr(io.StringIO()) as said: check_same_files(unknown, "12 files, 0", moved=True)
+        assert "kept no list" in said.getvalue() and len(said.getvalue().splitlines()) == 1
+
+
+def test_a_model_keeps_the_names_of_its_classes():
+    with TemporaryDirectory() as folder:
+        home = write_folder(Path(folder) / "mine")
+        train(small(steps=1), Path(folder) / "street", device="cpu", progress=False)
+        street = Translator.from_pretrained(Path(folder) / "street").config["names"]
+        assert street == Translator.from_pretrained("street-64").config["names"] == list(STREET.classes)
+        names = [f"thing {i}" for i in range(7)]
+        (home / "labelmap.txt").write_text("".join(f"{name}:{i},9,{i}::\n" for i, name in enumerate(names)))
+        train(small(steps=1, data=str(home)), Path(folder) / "run", device="cpu", progress=False)
+        assert Translator.from_pretrained(Path(folder) / "run").config["names"] == names
 
 
 def test_callbacks_of_ones_own_are_called_and_remember_what_they_saved():

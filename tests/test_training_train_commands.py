@@ -8,8 +8,6 @@ from rabit.core.tensors import RabitError
 from rabit.training.train_commands import data_facts
 from rabit.training.train_commands import rabit_train
 from rabit.training.train_commands import train_config
-from rabit.training.train_commands import unused_folder
-from tempfile import TemporaryDirectory
 
 
 def test_what_a_world_gives_is_known_and_other_wishes_are_refused():
@@ -51,10 +49,3 @@ def test_old_names_of_training_options_still_work():
     assert found["loss_weight"] == [("match", 0.)]
     assert found["checkpoint_activations"] and err.getvalue().count("is called") == 7
     print(err.getvalue())
-
-
-def test_folders_of_the_demo_are_never_used_twice():
-    with TemporaryDirectory() as tmp:
-        first = unused_folder(Path(tmp) / "run"); first.mkdir()
-        second = unused_folder(Path(tmp) / "run"); second.mkdir()
-        assert [first.name, second.name, unused_folder(Path(tmp) / "run").name] == ["run", "run-2", "run-3"]

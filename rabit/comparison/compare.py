@@ -16,7 +16,7 @@ from .zoo import ABLATIONS, model_entries
 from ..core.commands import Arg, command, Count, Device, Size, typed
 from ..core.devices import pick_device
 from ..core.figures import panels, save_grid, show_bars
-from ..core.files import check_writable, write_atomic, write_json
+from ..core.files import check_new_folders, check_writable, write_atomic, write_json
 from ..core.tensors import check
 from ..inputs.samples import SceneDataset
 from ..matching.street import STREET_CLASSES
@@ -207,6 +207,7 @@ def rabit_compare(
     settings = dict(preset=preset_, size=[h, w], count=count, device=str(where))
     preset(preset_, size=(h, w))                # refuse now what no run could use
     check_writable(out / "compare.json")
+    check_new_folders(out)
     check(seeds <= 100, f"--seeds {seeds} does not fit; 1 to 100 are needed")
     names = ABLATIONS if ablations is None else ablations
     runs, wanted, chosen = comparison_runs(models or model_names(), names, budgets, seeds, settings)

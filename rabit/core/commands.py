@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Size', 'Count', 'Positive', 'Device', 'printable', 'error_line', 'brief_warnings', 'run_politely', 'Parser', 'Arg',
-           'parser_of', 'parse_args', 'command', 'typed', 'changed_options', 'option_names', 'parse_size',
-           'parse_loss_weight', 'parse_model_arg', 'positive_int', 'positive_float', 'parse_save_interval']
+           'parser_of', 'parse_args', 'command', 'typed', 'command_path', 'typed_again', 'changed_options',
+           'option_names', 'parse_size', 'parse_loss_weight', 'parse_model_arg', 'positive_int', 'positive_float',
+           'parse_save_interval']
 
 # %% ../../nbs/0_core/06_commands.ipynb #d6a1abe1
-import inspect, re, shlex, sys, torch, warnings
+import inspect, re, shlex, shutil, sys, torch, warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from fastcore.docments import docments
-from functools import wraps
+from functools import cache, wraps
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, Union
 from .. import __version__
@@ -38,6 +40,10 @@ def error_line(
         said = str(e) or "there is not enough memory"
     elif isinstance(e, RuntimeError) and "allocate memory" in str(e):
         said = "there is not enough memory; smaller images, or a smaller --size or --batch, may fit"
+    elif isinstance(e, (NotImplementedError, TypeError)) and "MPS" in str(e):   # what Apple's GPUs lack
+        said = f"this device cannot do it ({str(e).splitlines()[0]}); --device cpu always can"
+    elif isinstance(e, ValueError) and "null byte" in str(e):
+        said = "a path holds a null character, which no file has in its name"
     else: return None
     return printable(" ".join(said.split("\n")))
 
@@ -184,14 +190,19 @@ def _add_option(p:Parser, parameter:inspect.Parameter, text:str|None):
     p.old.update({old: flag for old in arg.old})
 
 # %% ../../nbs/0_core/06_commands.ipynb #156693e3
+@cache
+def _parameters(f):  # a function → parameters, each with its comment
+    "What the source of a function says, read once"
+    texts = docments(f, returns=False)
+    return [(p, texts.get(p.name)) for p in inspect.signature(f).parameters.values()]
+
 def parser_of(
     f:Callable,  # a function whose parameters are annotated and documented
 )->Parser:
     "The command line of a function: parameters without a default are positional, all others are options"
     f = inspect.unwrap(f)
-    p, texts = Parser(f.__name__, f.__doc__ or ""), docments(f, returns=False)
-    for parameter in inspect.signature(f).parameters.values():
-        _add_option(p, parameter, texts.get(parameter.name))
+    p = Parser(f.__name__, f.__doc__ or "")
+    for parameter, text in _parameters(f): _add_option(p, parameter, text)
     return p
 
 def parse_args(
@@ -220,6 +231,21 @@ def command(
 def typed()->str:
     "The command line that is being carried out, for reports; empty in a plain call"
     return shlex.join(_typed.get())
+
+def command_path(
+    name:str,  # of a command of this package
+)->str:
+    "How it can be typed here: its name where the shell finds it, else its path"
+    if shutil.which(name): return name
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None: return shlex.join([sys.executable, "-m", "rabit", name])
+    path = Path(found)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+def typed_again()->str:
+    "The command line that is being carried out, as it can be typed once more"
+    name, *arguments = _typed.get() or ("python",)
+    return " ".join([command_path(name), *map(shlex.quote, arguments)])
 
 # %% ../../nbs/0_core/06_commands.ipynb #a449c7b7
 def changed_options(

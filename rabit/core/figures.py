@@ -16,7 +16,7 @@ from matplotlib.ticker import LogFormatter
 from pathlib import Path
 from torch import Tensor
 from rabit.core.axes import (
-    as_image, DPI, line_count, NotebookAxes, NotebookFigure, place_image, SMALL, STYLE, TEXT, wrap,
+    as_image, DPI, HeatMap, line_count, NotebookAxes, NotebookFigure, place_image, SMALL, STYLE, TEXT, wrap,
 )
 from .colors import color_labels, LINE_COLORS, PALETTE
 from .tensors import check, RabitError
@@ -59,9 +59,10 @@ def show_grid(
     titles=None,      # one text per column, above it
     size:float=1.6,   # height of each image, inches
     suptitle:str|None=None,# one text above all
-    limits:tuple|None=None,# lowest and highest value of all heat maps; None: each its own
+    limits:tuple|None=None,# lowest and highest value of all heat maps that are no `HeatMap`; None: their own
 )->NotebookFigure:
     "Images in rows and columns"
+    scales = [[item[1:] if isinstance(item, HeatMap) else limits for item in row] for row in rows]
     rows = [[None if item is None else as_image(item) for item in row] for row in rows]
     check(any(item is not None for row in rows for item in row),
           "nothing to show: there is no image in the rows given")
@@ -85,7 +86,7 @@ def show_grid(
         for j, item in enumerate(row):
             shown = size * item.shape[1] / item.shape[0] if item is not None else widths[j]
             ax = place_image(figure, item, (names + sum(widths[:j]) + gap * j + (widths[j] - shown) / 2, top,
-                                       shown, size), limits)
+                                       shown, size), scales[i][j] if item is not None else None)
             if titles and i == 0: ax.set_title(wrap(titles[j], widths[j]), pad=3)
             if row_titles and j == 0:
                 ax.text(-.08 / shown, .5, wrap(row_titles[i], names - .1), transform=ax.transAxes, ha="right",
@@ -99,7 +100,7 @@ def show_row(
     titles=None,      # one text per item
     size:float=2.0,   # height of each image, inches
     suptitle:str|None=None,# one text above all
-    limits:tuple|None=None,# lowest and highest value of all heat maps; None: each its own
+    limits:tuple|None=None,# lowest and highest value of all heat maps that are no `HeatMap`; None: their own
 )->NotebookFigure:
     "Images side by side"
     return show_grid([list(images)], titles=titles, size=size, suptitle=suptitle, limits=limits)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'LOCK', 'IMAGE_FORMATS', 'MAX_SIDES', 'existing_folder', 'walk', 'list_files', 'natural_key', 'find_named',
-           'check_writable', 'write_atomic', 'write_json', 'read_json', 'hold_folder', 'check_output', 'check_sides',
-           'save_image', 'write_image']
+           'check_writable', 'write_atomic', 'write_json', 'read_json', 'hold_folder', 'missing_folders',
+           'check_new_folders', 'check_output', 'check_sides', 'save_image', 'write_image']
 
 # %% ../../nbs/0_core/01_files.ipynb #ab32c4b4
 import json, os, re
@@ -166,6 +166,23 @@ def hold_folder(
     try: yield
     finally: lock.release()
 
+# %% ../../nbs/0_core/01_files.ipynb #ee44b77a
+def missing_folders(
+    path:Path,  # of a file or folder
+)->list[Path]:  # nearest first
+    "The folders above a path that do not exist yet"
+    return [p for p in path.absolute().parents if not p.exists()]
+
+def check_new_folders(
+    path:Path,  # of a file or folder to be written
+    inside:Path|None=None,  # a folder around it, in which any may be made
+):
+    "Refuse an output if more than one of the folders above it would have to be made"
+    missing = missing_folders(path if inside is None else inside)
+    if len(missing) <= 1: return
+    raise RabitError(f"{path} cannot be written: there is no folder {missing[-1]}, and only the last folder "
+                     "of a path is made; make it first, or mend the path")
+
 # %% ../../nbs/0_core/01_files.ipynb #89636276
 IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # that are written
 MAX_SIDES = dict(JPEG=65500, WEBP=16383, GIF=65535)  # pixels on a side that a format can hold
@@ -174,6 +191,7 @@ def check_output(
     path:Path,                             # of a file to be written
     endings:Iterable[str]=IMAGE_FORMATS,   # that it may have
     inputs:Iterable[Path|None]=(),         # files that must not be overwritten; None among them is left out
+    inside:Path|None=None,                 # a folder of outputs, in which any folder is made
 ):
     "Refuse, before any work is done, an output that could not be written, or that is an input"
     for given in inputs:
@@ -181,6 +199,7 @@ def check_output(
               f"{path} is an input, too; another name is needed for the output")
     check(path.suffix.lower() in endings, f"{path} does not end in {', '.join(endings)}")
     check_writable(path)
+    check_new_folders(path, inside)
 
 # %% ../../nbs/0_core/01_files.ipynb #781d3f71
 def check_sides(
@@ -206,5 +225,6 @@ def write_image(
     path:Path,          # checked by `check_output`
 ):
     "Save an image, and print where it was written"
+    new = missing_folders(path)
     save_image(image, path)
-    print(f"wrote {path} ({image.width}×{image.height})")
+    print(f"wrote {path} ({image.width}×{image.height})" + (f"; {new[-1]} is a new folder" if new else ""))

@@ -101,6 +101,10 @@ class TarDataset(FolderDataset):
         archives = [image[0] for image, _ in self.pairs.values()]
         self.shard_of = np.unique([str(a) for a in archives], return_inverse=True)[1]
 
+    def file_list(self) -> list[str]:
+        "Names of all samples, with the sizes of image and label map"
+        return [f"{stem} {image[3]} {labels[3]}" for stem, (image, labels) in self.pairs.items()]
+
     def decode(self, image, labels):
         "Read a pair from its archives"
         try: return super().decode(*(image_in_tar(*place) for place in (image, labels)))

@@ -121,9 +121,10 @@ def _splits_beside(root:Path) -> dict[str, tuple[Path, Path]]:
     here, found = inner_folders(root), {}
     for s, (a, b) in product(SPLITS, _BESIDE):
         if s + a not in here or s + b not in here: continue
-        check(s not in found, f"{root} holds more than two folders for {s}: one of images and one of label "
-              "maps are needed")
-        found[s] = here[s + a], here[s + b]
+        name = here[s + a].name[:len(s)]
+        check(name not in found, f"{root} holds more than two folders for {name}: one of images and one of "
+              "label " "maps are needed")
+        found[name] = here[s + a], here[s + b]
     return found
 
 def find_splits(root:str|Path, # a data folder

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..core.files import existing_folder, SUFFIXES, walk
 from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError, to_pil
 from .augment import check_rgb, pseudo_exemplar, random_affine
+from .datasets import describe_files
 from ..inputs.images import FORMATS, read_image
 from ..inputs.samples import Sample, SampleDataset, world, worlds
 from ..matching.scenes import pairs, render
@@ -132,6 +133,7 @@ class ImageFolder(SampleDataset):
         self.seed = seed
         self.self_pair_prob = self_pair_prob
         self.augment = augment
+        self.folders = Path(content_folder), Path(style_folder or content_folder)
         self.contents = find_images(content_folder)
         self.styles = self.contents if style_folder is None else find_images(style_folder)
         check(style_folder is not None or len(self.contents) > 1 or self_pair_prob == 1 or not augment,
@@ -141,6 +143,12 @@ class ImageFolder(SampleDataset):
 
     def __len__(self) -> int: return len(self.contents)
     def __repr__(self): return f"ImageFolder({len(self.contents)} contents, {len(self.styles)} styles)"
+
+    def file_list(self) -> list[str]:
+        "Names of contents and styles below their folders, in order, and sizes"
+        return describe_files({f"{part} {f.relative_to(folder).as_posix()}": f for part, folder,
+                               files in (("content", self.folders[0], self.contents),
+                                         ("style", self.folders[1], self.styles)) for f in files})
 
     def read(self, file:Path) -> Tensor: # (3, h, w)
         "One image at the dataset's size; decoded once, then kept while there is memory for it"

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 from ..core.files import find_named
 from ..core.tensors import check
-from .joint_files import JOINT_SUFFIXES, pick_person, Poses, read_poses
+from .joint_files import JOINT_SUFFIXES, pick_person, Poses, read_poses, warn_of_others
 
 # %% ../../nbs/2_inputs/23b_joint_frames.ipynb #b52d4c6b
 def _costs(people, before):
@@ -64,4 +64,7 @@ def read_pose_frames(path:str|Path, # folder with a file of key points for each 
     "The frames of a video of key points, in order, with one person followed"
     path = Path(path)
     files = find_named(path, JOINT_SUFFIXES, deep=False).values() if path.is_dir() else [path]
-    return follow_person([poses for file in files for poses in read_poses(file)], person)
+    frames = [poses for file in files for poses in read_poses(file)]
+    first = next((f for f in frames if f.people[..., 2].any()), None)
+    if first is not None and person is None: warn_of_others(first)
+    return follow_person(frames, person)

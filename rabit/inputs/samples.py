@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 from ..core.registry import find, register, registered
-from ..core.tensors import check, one_hot, RabitError
+from ..core.tensors import check, check_size, one_hot, RabitError
 from .conditions import kind_of
 from .face import FACE
 from .figure import FIGURE
@@ -75,7 +75,7 @@ class SceneDataset(SampleDataset):
     ):
         self.world = world(name)
         self.seed = seed
-        self.size = (size[0], size[1])
+        self.size = (check_size(size)[0], size[1])
         self.hard = hard
         self.length = length
         self.condition = self.world.kind

@@ -11,11 +11,12 @@ import sys
 from types import SimpleNamespace
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from ..core.devices import is_traced, no_autocast
 from ..core.tensors import check, from_blocks, grid_of
-from .bilevel import bilevel_match
+from .bilevel import bilevel_match, slopes_by_halves
 from .match import Match
 from .ranking import check_ranking
+from .topk import check_eps
 
 # %% ../../nbs/1_matching/15b_kernels.ipynb #409c8c99
 def _use_interpreter():
@@ -281,15 +282,17 @@ class _KernelFunction(torch.autograd.Function):
                           min(64, _pow2(c)), topk == "soft", num_warps=ctx.warps)
         stats = q, q_scale, q_stats, z, z_scale, z_stats
         ctx.save_for_backward(query, key, weights, best, chosen, line, *stats)
-        ctx.settings = block, k, topk
+        ctx.settings = block, k, topk, torch.tensor(eps), torch.tensor(temperature)
         ctx.mark_non_differentiable(chosen, index)
         return weights, max_similarity, chosen, index
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad_weights, grad_similarity, *_):
         query, key, weights, best, chosen, line, q, q_scale, q_stats, z, z_scale, z_stats = ctx.saved_tensors
-        block, k, topk = ctx.settings
+        block, k, topk, *numbers = ctx.settings
+        if torch.is_grad_enabled() or is_traced(grad_weights):
+            inputs, grads = (query, key, *numbers), (grad_weights, grad_similarity)
+            return *slopes_by_halves(inputs, block, k, topk, weights, chosen, *grads)[:2], *(None,) * 5
         b, g, c = q.shape
         n = z.shape[1]
         grad_q, grad_z = (torch.zeros(b, *x.shape[-2:], c, device=x.device) for x in (query, key))
@@ -322,8 +325,8 @@ def kernel_match(
     key:Tensor,    # (b, c, hk, wk), of the same type
     block:int=4,   # side B of a block, in tokens
     k:int=3,       # exemplar blocks kept for each query block
-    eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
-    temperature:float=0.05,  # τ of the softmax over tokens, > 0
+    eps:float|Tensor=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
+    temperature:float|Tensor=0.05,  # τ of the softmax over tokens, > 0
     topk:str="soft",  # see `rank_blocks`
 )->Match:          # equal to `bilevel_match`, to which everything goes that the tiles cannot hold
     "Bi-level matching in Triton's kernels: for a GPU; elsewhere an interpreter runs them, for tests only"
@@ -334,9 +337,12 @@ def kernel_match(
     rows, columns = grid_of(key.shape[-2:], sides)
     blocks = rows * columns
     too_large = k * block**2 > 256 or blocks > 8192 or query.shape[1] > 1024
-    if query.dtype != key.dtype or query.dtype == torch.float64 or k == blocks or too_large:
+    wants_torch = is_traced(query, key) or any(isinstance(x, Tensor) for x in (eps, temperature))
+    unlike = query.dtype != key.dtype or query.dtype == torch.float64
+    if wants_torch or unlike or k == blocks or too_large:
         return bilevel_match(query, key, block, k, eps, temperature, topk)
-    with torch.autocast(query.device.type, enabled=False):
-        weights, best, _, index = _KernelFunction.apply(query, key, block, k, eps, temperature, topk)
+    with no_autocast(query):
+        settings = int(block), int(k), float(check_eps(eps)), float(temperature), topk
+        weights, best, _, index = _KernelFunction.apply(query, key, *settings)
     max_similarity = from_blocks(best[..., None], query.shape[-2:], sides)
     return Match(weights, index, query.shape[-2:], key.shape[-2:], sides, max_similarity)

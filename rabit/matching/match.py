@@ -9,11 +9,11 @@ __all__ = ['Match', 'check_pair', 'dense_match']
 from collections.abc import Callable
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from ..core.devices import chunk_numel
+from torch.utils import _pytree as pytree
+from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
 from rabit.core.tensors import (
-    center_normalize, check, check_finite, check_map, from_blocks, grid_of, pixel_grid, size_text,
-    to_blocks,
+    center_normalize, check, check_finite, check_map, from_blocks, full_precision, grid_of, pixel_grid,
+    size_text, to_blocks,
 )
 
 # %% ../../nbs/1_matching/13_match.ipynb #1bdff747
@@ -39,6 +39,10 @@ class _StoredWeights:
         self.block = tuple(block)
         self.coarser = tuple(coarser)
 
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        _register(cls)
+
     def _per_query(self, f:Callable)->Tensor:  # f: (…, q) → (…); a number for each query: (b, g, p)
         return f(self.weights)
 
@@ -48,6 +52,29 @@ class _StoredWeights:
     def _transposed_sum(self, w:Tensor|None=None)->Tensor:  # (b, d, h, w), None: ones → (b, g, q, d)
         if w is None: return self.weights.sum(2)[..., None]
         return self.weights.to(w.dtype).mT @ to_blocks(w, self.block)
+
+# %% ../../nbs/1_matching/13_match.ipynb #c95a6baf
+_SIZES = ("query_size", "key_size", "block")
+
+def _flatten(match):
+    "The tensors of a match, and what is no tensor: their names, the sizes, and names of what is not there"
+    own = {name: x for name, x in vars(match).items() if name not in _SIZES}
+    there = {name: x for name, x in own.items() if x is not None}
+    sizes = tuple(getattr(match, name) for name in _SIZES)
+    return list(there.values()), (tuple(there), sizes, tuple(sorted(own.keys() - there.keys())))
+
+def _unflatten(cls, tensors, context):
+    "The inverse of `_flatten`; whatever takes the tensors' places is not checked"
+    match, (names, sizes, nothing) = object.__new__(cls), context
+    vars(match).update(zip((*names, *_SIZES), (*tensors, *sizes)), **dict.fromkeys(nothing))
+    return match
+
+def _register(cls):
+    "Make a class of matches known to torch's transforms and to its exporter"
+    pytree.register_pytree_node(
+        cls, _flatten, lambda tensors, context: _unflatten(cls, tensors, context),
+        serialized_type_name=f"{cls.__module__}.{cls.__qualname__}", to_dumpable_context=lambda c: c,
+        from_dumpable_context=lambda c: (tuple(c[0]), tuple(map(tuple, c[1])), tuple(c[2])))
 
 # %% ../../nbs/1_matching/13_match.ipynb #9ac4cddd
 def _zero_padding(weights, size, block):
@@ -99,7 +126,7 @@ class Match(_StoredWeights):
 
     def entropy(self)->Tensor:  # (b, 1, h, w), nats
         "Entropy of each query token's weights: 0 is a single match, ln q is no idea"
-        return _on_query_grid(self, lambda weights: torch.special.entr(weights.float()).sum(-1))
+        return _on_query_grid(self, _entropy)
 
     def confidence(self)->Tensor:  # (b, 1, h, w) in [0, 1]
         "How reliable each match is, by its largest similarity, or by its row sum where that is not known"
@@ -117,10 +144,14 @@ def _dense(match):
     "All weights as one matrix (b, n, m)"
     b, m = match.weights.shape[0], match.key_size[0] * match.key_size[1]
     eye = torch.eye(m, dtype=match.weights.dtype, device=match.weights.device).expand(b, m, m)
-    rows = match.weights @ _candidates(eye, match.index)
+    with no_autocast(eye): rows = match.weights @ _candidates(eye, match.index)
     return from_blocks(rows, match.query_size, match.block).flatten(2).transpose(1, 2)
 
-# %% ../../nbs/1_matching/13_match.ipynb #968131b5
+def _entropy(weights):                                                         # (…, q) → (…)
+    "Σ −T ln T, with a finite slope where T is 0"
+    t, = full_precision(weights)
+    return -(t * t.clamp_min(torch.finfo(t.dtype).tiny).log()).sum(-1)
+
 def _on_query_grid(match, f):
     "A number for each query token, by `f` of its weights (…, q): (b, 1, h, w)"
     return from_blocks(match._per_query(f)[..., None], match.query_size, match.block)
@@ -131,25 +162,27 @@ def check_pair(
     key:Tensor,    # (b, c, hk, wk)
 ):
     "Refuse feature maps that cannot be compared"
-    check(query.ndim == 4 and key.ndim == 4 and query.shape[:2] == key.shape[:2]
-          and query.numel() > 0 and key.numel() > 0,
+    check_map(query, "query")
+    check_map(key, "key")
+    check(query.shape[:2] == key.shape[:2],
           f"query {tuple(query.shape)} and key {tuple(key.shape)} cannot be compared: "
           "(b, c, h, w) with the same b and c are needed")
-    check_finite(check_map(query, "query"), "query")
-    check_finite(check_map(key, "key"), "key")
+    check(query.device == key.device, f"query on {query.device} and key on {key.device} cannot be compared: "
+          "one device is needed")
+    check_finite(query, "query")
+    check_finite(key, "key")
 
 # %% ../../nbs/1_matching/13_match.ipynb #b104bb1a
 def dense_match(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
-    temperature:float=0.01,  # τ of the softmax over cosines, > 0
+    temperature:float|Tensor=0.01,  # τ of the softmax over cosines, > 0; a tensor of one can be learned
 )->Match:          # n·m weights, in float32 at least
     "Every query token attends to every exemplar token (CoCosNet, section 3.1)"
     check_pair(query, key)
-    check(temperature > 0, f"temperature must be > 0 (0.01 is usual), got {temperature}")
-    with torch.autocast(query.device.type, enabled=False):
-        q, k = (center_normalize(x if x.dtype == torch.float64 else x.float()).flatten(2)
-                for x in (query, key))
+    temperature = check_positive(temperature, "temperature")
+    with no_autocast(query):
+        q, k = (center_normalize(x).flatten(2) for x in full_precision(query, key))
         scores = q.transpose(1, 2) @ k                                         # (b, n, m)
         max_similarity = scores.max(-1).values.view(-1, 1, *query.shape[-2:])
         weights = (scores / temperature).softmax(-1)[:, None]                  # (b, 1, n, m)
@@ -181,6 +214,20 @@ def _group_chunks(index, d):
     step = max(1, chunk_numel(index.device) // max(1, q * d))
     return [(i, slice(first, first + step)) for i in range(b) for first in range(0, g, step)]
 
+def _gather_slopes(weights, tokens, index, grad, of_weights, of_tokens):
+    "The derivative of `_GatherMatmul`, by what is wanted"
+    q, d = weights.shape[-1], tokens.shape[-1]
+    grad_weights = torch.empty_like(weights) if of_weights else None
+    grad_tokens = torch.zeros_like(tokens) if of_tokens else None
+    for i, some in _group_chunks(index, d):
+        picked = index[i, some].flatten()
+        if grad_weights is not None:
+            candidates = tokens[i].index_select(0, picked).view(-1, q, d)
+            torch.bmm(grad[i, some], candidates.mT, out=grad_weights[i, some])
+        if grad_tokens is not None:
+            grad_tokens[i].index_add_(0, picked, (weights[i, some].mT @ grad[i, some]).view(-1, d))
+    return grad_weights, grad_tokens
+
 # %% ../../nbs/1_matching/13_match.ipynb #8caaa346
 class _GatherMatmul(torch.autograd.Function):
     "Weights (b, g, p, q) times what an index (b, g, q) picks from tokens (b, m, d), a few groups at a time"
@@ -196,25 +243,19 @@ class _GatherMatmul(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad):
         weights, tokens, index = ctx.saved_tensors
-        q, d = weights.shape[-1], tokens.shape[-1]
-        grad_weights = torch.empty_like(weights) if ctx.needs_input_grad[0] else None
-        grad_tokens = torch.zeros_like(tokens) if ctx.needs_input_grad[1] else None
-        for i, some in _group_chunks(index, d):
-            picked = index[i, some].flatten()
-            if grad_weights is not None:
-                candidates = tokens[i].index_select(0, picked).view(-1, q, d)
-                torch.bmm(grad[i, some], candidates.mT, out=grad_weights[i, some])
-            if grad_tokens is not None:
-                grad_tokens[i].index_add_(0, picked, (weights[i, some].mT @ grad[i, some]).view(-1, d))
-        return grad_weights, grad_tokens, None
+        with no_autocast(grad):
+            if torch.is_grad_enabled() or is_traced(grad):     # to be differentiated again, or many at once
+                return *torch.func.vjp(lambda w, t: _gathered(w, t, index), weights, tokens)[1](grad), None
+            return *_gather_slopes(weights, tokens, index, grad, *ctx.needs_input_grad[:2]), None
 
 # %% ../../nbs/1_matching/13_match.ipynb #cce449af
+def _gathered(weights, tokens, index): return weights @ _candidates(tokens, index)
+
 def _weighted_sum(weights, tokens, index):
     "Weighted sums of candidates: (b, g, p, q), (b, m, d), (b, g, q) or None → (b, g, p, d)"
-    if index is None or torch.compiler.is_compiling(): return weights @ _candidates(tokens, index)
+    if index is None or is_traced(weights, tokens, index): return _gathered(weights, tokens, index)
     return _GatherMatmul.apply(weights, tokens, index)
 
 # %% ../../nbs/1_matching/13_match.ipynb #a4d75e92
@@ -224,7 +265,7 @@ def _warp(match, v):
     check(v.shape[0] == match.weights.shape[0], f"a map {tuple(v.shape)} cannot be brought to the queries of "
           f"weights {tuple(match.weights.shape)}: as many of each are needed")
     tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
-    with torch.autocast(v.device.type, enabled=False):
+    with no_autocast(v):
         out = match._weighted_sum(tokens)                                      # (b, g, p, r·r'·c)
     return _from_patches(from_blocks(out, match.query_size, match.block), r)
 
@@ -266,6 +307,6 @@ def _scatter_to_key(match, x):                                                 #
 def _inverse_warp(match, w):
     "Query values (b, c, h·r, w·r') on the exemplar, averaged by what arrives: (b, c, hk·r, wk·r')"
     r = _pixels_per_token(check_map(w).shape[-2:], match.query_size, "query's")
-    with torch.autocast(w.device.type, enabled=False):
+    with no_autocast(w):
         arrived = _scatter_to_key(match, match._transposed_sum(_to_patches(w, r)))      # (b, r·r'·c, hk, wk)
     return _from_patches(arrived / match.column_sum().to(w.dtype).clamp_min(1e-6), r)

@@ -8,7 +8,9 @@ __all__ = ['coord_conv', 'semantic_position']
 # %% ../../nbs/1_matching/16_position.ipynb #50b370c3
 import torch
 from torch import Tensor
-from ..core.tensors import check, check_labels, check_size, IGNORE_INDEX, LABEL_DTYPES
+from rabit.core.tensors import (
+    IGNORE_INDEX, LABEL_DTYPES, check, check_labels, check_size, plain_tensor, values_known,
+)
 
 # %% ../../nbs/1_matching/16_position.ipynb #782e5aea
 def coord_conv(
@@ -31,7 +33,8 @@ def _axis_position(
     size, shape = labels.shape[axis], list(labels.shape)
     shape[3 - axis] = IGNORE_INDEX + 1
     one = torch.ones(1, 1, 1, dtype=torch.int32, device=labels.device).expand_as(labels)
-    seen = one.new_zeros(shape).scatter_add_(3 - axis, labels, one)     # pixels of a region in a column (row)
+    zeros = labels.new_zeros(shape, dtype=torch.int32)
+    seen = zeros.scatter_add_(3 - axis, labels, one)                    # pixels of a region in a column (row)
     at = torch.arange(size, dtype=torch.int32, device=labels.device).view(-1, *[1] * (2 - axis))
     there = seen > 0
     low, high = torch.where(there, at, size).amin(axis, True), torch.where(there, at, -1).amax(axis, True)
@@ -46,7 +49,8 @@ def _are_label_maps(labels):
     "Whether this is a batch of label maps with ids 0 … 255"
     if not isinstance(labels, Tensor) or labels.ndim != 3 or labels.numel() == 0: return False
     if labels.dtype not in LABEL_DTYPES: return False
-    low, high = torch.stack(labels.aminmax()).tolist()
+    if not values_known(labels): return True
+    low, high = torch.stack(plain_tensor(labels).aminmax()).tolist()
     return 0 <= low and high <= IGNORE_INDEX
 
 def semantic_position(
@@ -55,7 +59,7 @@ def semantic_position(
 )->Tensor:                 # (b, 2, h, w), float: x then y in [-1, 1]; 0 along an axis of one pixel
     "A frame for every semantic region (RABIT, section 3.2)"
     check(frame in ("centroid", "box"), f"unknown frame {frame!r}; choose from 'centroid', 'box'")
-    if not torch.compiler.is_compiling() and not _are_label_maps(labels):
+    if not _are_label_maps(labels):
         check_labels(labels, IGNORE_INDEX + 1)                                 # which says what is wrong
     labels = labels.long()
     return torch.stack([_axis_position(labels, axis, frame) for axis in (2, 1)], 1)

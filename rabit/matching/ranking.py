@@ -10,7 +10,11 @@ import math
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from ..core.tensors import center_normalize, check, check_map, from_blocks, grid_of, to_blocks
+from ..core.devices import check_positive, no_autocast
+from rabit.core.tensors import (
+    center_normalize, check, check_map, describe, from_blocks, full_precision, grid_of, is_tensor, is_whole,
+    to_blocks,
+)
 from .match import check_pair, Match
 from .topk import soft_topk
 
@@ -30,8 +34,8 @@ def tokens_of_blocks(
     block:int,      # side of a block
 )->tuple:           # (b, g, k·p) token numbers in reading order, and whether each exists
     "The tokens inside the chosen blocks; a last block may extend beyond the grid"
-    check(chosen.ndim == 3 and chosen.dtype == torch.int64, f"chosen blocks of shape {tuple(chosen.shape)} "
-          f"and type {chosen.dtype} do not fit: int64 (b, g, k) is needed")
+    check(is_tensor(chosen, 3) and chosen.dtype == torch.int64, f"chosen blocks of {describe(chosen)} do not "
+          "fit: int64 (b, g, k) is needed")
     h, w = size
     cols = grid_of(size, (block, block))[1]
     inside = torch.arange(block, device=chosen.device)
@@ -52,15 +56,15 @@ def check_ranking(query, key, block, k, temperature, topk):
     "Refuse what cannot be ranked"
     check_pair(query, key)
     most = max(16, *query.shape[-2:], *key.shape[-2:])                         # a larger block is all padding
-    check(type(block) is int and 1 <= block <= most,
+    check(is_whole(block) and 1 <= block <= most,
           f"block = {block!r} is no side of a block: a whole number of tokens from 1 to {most} is needed")
     blocks = math.prod(grid_of(key.shape[-2:], (block, block)))
-    check(type(k) is int and 1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's "
+    check(is_whole(k) and 1 <= k <= blocks, f"k = {k} blocks cannot be kept: the exemplar's "
           f"{tuple(key.shape[-2:])} tokens make {blocks} blocks of {block}×{block}, "
           f"so k must lie between 1 and {blocks}")
     check(topk in ("soft", "straight", "hard"),
           f"unknown topk {topk!r}; choose from 'soft', 'straight', 'hard'")
-    check(temperature > 0, f"temperature must be > 0, got {temperature}")
+    check_positive(temperature, "temperature")
 
 # %% ../../nbs/1_matching/15_ranking.ipynb #8397154a
 def rank_blocks(
@@ -68,15 +72,18 @@ def rank_blocks(
     key:Tensor,    # (b, c, hk, wk)
     block:int=4,   # side of a block, in tokens
     k:int=3,       # blocks kept
-    eps:float=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
+    eps:float|Tensor=1.,  # ε of the soft top-k, in standard deviations of a query block's scores
     topk:str="soft",  # "soft" indicators; "straight": 0 and 1 with the soft gradient; "hard": without
+    chosen:Tensor|None=None,  # (b, g, k) blocks to be kept, if that is decided already
 )->Ranking:
     "Compare block means by cosine and choose k of them, with a gradient (RABIT, section 3.1)"
     check_ranking(query, key, block, k, 1., topk)
-    q, z = (center_normalize(block_means(x, (block, block)).transpose(1, 2)) for x in (query, key))
-    scores = q.transpose(1, 2) @ z                                        # (b, c, g), (b, c, gk) → (b, g, gk)
+    with no_autocast(query):
+        q, z = (center_normalize(block_means(x, (block, block)).transpose(1, 2))
+                for x in full_precision(query, key))
+        scores = q.transpose(1, 2) @ z                                    # (b, c, g), (b, c, gk) → (b, g, gk)
     spread = scores.detach().std(-1, keepdim=True, unbiased=False).clamp_min(1e-4)
-    chosen = scores.topk(k, -1).indices
+    if chosen is None: chosen = scores.topk(k, -1).indices
     if topk == "hard": return Ranking(scores, torch.zeros_like(scores).scatter(-1, chosen, 1.), chosen)
     soft = soft_topk(scores / spread, k, eps)
     if topk == "straight": soft = torch.zeros_like(scores).scatter(-1, chosen, 1.) + soft - soft.detach()
@@ -88,18 +95,21 @@ def attend_blocks(
     key:Tensor,       # (b, c, hk, wk)
     ranking:Ranking,  # from `rank_blocks`, with the same `block`
     block:int=4,      # side of a block, in tokens
-    temperature:float=0.05,  # τ of the softmax over tokens, > 0
+    temperature:float|Tensor=0.05,  # τ of the softmax over tokens, > 0
 )->Match:             # n·k·p weights
     "Attend inside the chosen blocks, with the soft indicator as a prior (RABIT, section 3.1)"
-    check(temperature > 0, f"temperature must be > 0, got {temperature}")
+    check_pair(query, key)
+    temperature = check_positive(temperature, "temperature")
     b, g, _ = ranking.chosen.shape
     sides = block, block
-    q, z = to_blocks(center_normalize(query), sides), to_blocks(center_normalize(key), sides)
+    q, z = (to_blocks(center_normalize(x), sides) for x in full_precision(query, key))
     first = torch.arange(b, device=z.device)[:, None, None] * z.shape[1]     # where each image's blocks begin
     kept = z.flatten(0, 1).index_select(0, (ranking.chosen + first).flatten()).view(b, g, -1, z.shape[-1])
     index, real = tokens_of_blocks(ranking.chosen, key.shape[-2:], block)
-    scores = (q @ kept.transpose(2, 3)).masked_fill(~real[:, :, None], -math.inf)             # (b, g, p, k·p)
+    with no_autocast(q): scores = q @ kept.transpose(2, 3)                                    # (b, g, p, k·p)
+    absent = ~real[:, :, None]
     prior = ranking.soft.gather(2, ranking.chosen).log().repeat_interleave(block**2, 2)       # (b, g, k·p)
-    weights = (scores / temperature + prior[:, :, None]).softmax(-1)
-    max_similarity = from_blocks(scores.max(-1, keepdim=True).values, query.shape[-2:], sides)
+    weights = (scores / temperature + prior[:, :, None]).masked_fill(absent, -math.inf).softmax(-1)
+    best = scores.masked_fill(absent, -math.inf).max(-1, keepdim=True).values
+    max_similarity = from_blocks(best, query.shape[-2:], sides)
     return Match(weights, index, query.shape[-2:], key.shape[-2:], sides, max_similarity)

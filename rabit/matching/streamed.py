@@ -7,28 +7,30 @@ __all__ = ['StreamedMatch', 'streamed_match']
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #65e15415
 from collections.abc import Callable
+from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from ..core.devices import chunk_numel
-from ..core.tensors import center_normalize, check
+from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
+from ..core.tensors import center_normalize, full_precision
 from .match import check_pair, Match
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #73452da5
-class _Rows:
+class _Rows(NamedTuple):
     "Rows of the weights of a dense match, a few at a time"
-    def __init__(self, query:Tensor, key:Tensor, temperature:float):  # (b, n, c), (b, m, c), normalised
-        self.query, self.key = query, key
-        self.temperature = temperature
+    query:Tensor        # (b, n, c), of length 1
+    key:Tensor          # (b, m, c), of length 1
+    temperature:Tensor  # ()
 
     def map(self, f:Callable, *maps:Tensor)->list:
         "f(scores, weights, …) of some query tokens (b, r, m), in turn; the maps (b, n, d) are cut alike"
         def part(q, *cut):
-            with torch.autocast(q.device.type, enabled=False): scores = q @ self.key.mT
+            with no_autocast(q): scores = q @ self.key.mT
             return f(scores, (scores / self.temperature).softmax(-1), *cut)
         step = max(1, 8 * chunk_numel(self.key.device) // self.key.shape[1])
-        return [checkpoint(part, *cut, use_reentrant=False)
-                for cut in zip(*(x.split(step, 1) for x in (self.query, *maps)))]
+        pieces = zip(*(x.split(step, 1) for x in (self.query, *maps)))
+        if is_traced(self.query, self.key, self.temperature, *maps): return [part(*cut) for cut in pieces]
+        return [checkpoint(part, *cut, use_reentrant=False) for cut in pieces]
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #80b8551b
 def _add_up(parts:list[Tensor])->Tensor:
@@ -43,9 +45,9 @@ class StreamedMatch(Match):
         key:Tensor,        # (b, m, c), of length 1
         query_size:tuple,  # (h, w) of the query grid
         key_size:tuple,    # (h, w) of the exemplar grid
-        temperature:float, # of the softmax
+        temperature:float|Tensor, # of the softmax
     ):
-        self.rows = _Rows(query, key, temperature)
+        self.rows = _Rows(query, key, torch.as_tensor(temperature, dtype=query.dtype, device=query.device))
         self.index = None
         self.coarser = ()
         self.query_size = tuple(query_size)
@@ -76,12 +78,11 @@ class StreamedMatch(Match):
 def streamed_match(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
-    temperature:float=0.01,  # τ of the softmax over cosines, > 0
+    temperature:float|Tensor=0.01,  # τ of the softmax over cosines, > 0; a tensor of one can be learned
 )->StreamedMatch:
     "`dense_match` that never holds its n·m weights; they are made again whenever they are asked for"
     check_pair(query, key)
-    check(temperature > 0, f"temperature must be > 0, got {temperature}")
-    with torch.autocast(query.device.type, enabled=False):
-        q, k = (center_normalize(x if x.dtype == torch.float64 else x.float()).flatten(2)
-                for x in (query, key))
+    temperature = check_positive(temperature, "temperature")
+    with no_autocast(query):
+        q, k = (center_normalize(x).flatten(2) for x in full_precision(query, key))
     return StreamedMatch(q.mT, k.mT, query.shape[-2:], key.shape[-2:], temperature)

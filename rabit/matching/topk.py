@@ -4,30 +4,38 @@
 
 # %% auto #0
 __all__ = ['MAX_LOGIT', 'check_topk', 'hard_topk', 'check_eps', 'sinkhorn_topk', 'center_scores', 'solve_threshold', 'threshold',
-           'map_rows', 'grouped_topk', 'soft_topk']
+           'map_rows', 'grouped_topk', 'scores_over_eps', 'soft_topk']
 
 # %% ../../nbs/1_matching/14_topk.ipynb #86a7177c
 import math
+import sys
 import torch
 from torch import Tensor
-from ..core.devices import chunk_numel
-from ..core.tensors import check, RabitError
+from ..core.devices import check_positive, chunk_numel, is_traced
+from rabit.core.tensors import (
+    RabitError, check, describe, full_precision, is_float, is_whole, plain_tensor, values_known,
+)
 
 # %% ../../nbs/1_matching/14_topk.ipynb #58905e99
 def check_topk(scores, k):
     "Refuse scores that have no order, and impossible k; say whether some scores may be masked"
-    check(scores.ndim > 0 and scores.is_floating_point(), f"scores of shape {tuple(scores.shape)} and type "
-          f"{scores.dtype} cannot be ranked: floating-point scores (…, n) are needed")
+    check(is_float(scores) and scores.ndim > 0, f"scores of {describe(scores)} cannot be ranked: a tensor of "
+          "floating-point scores (…, n) is needed")
     n = scores.shape[-1]
-    check(type(k) is int and 0 <= k <= n, f"k = {k!r} of {n} scores cannot be chosen: k must be a whole "
+    check(is_whole(k) and 0 <= k <= n, f"k = {k!r} of {n} scores cannot be chosen: k must be a whole "
           f"number from 0 to {n}")
-    if torch.compiler.is_compiling(): return True            # a value that is not known yet cannot be refused
+    if not values_known(scores): return True                 # a value that is not known yet cannot be refused
     if scores.numel() == 0: return False
-    low, high = scores.detach().aminmax()                      # both are NaN where there is one
+    values = plain_tensor(scores).detach()
+    low, high = values.aminmax()                               # both are NaN where there is one
     if high < math.inf: return bool(low == -math.inf)
-    bad = scores.isnan() | (scores == math.inf)
-    raise RabitError(f"scores hold {int(bad.sum())} NaN or +inf among {scores.numel()}: finite scores are "
+    bad = values.isnan() | (values == math.inf)
+    raise RabitError(f"scores hold {int(bad.sum())} NaN or +inf among {values.numel()}: finite scores are "
                      "needed (-inf is a masked score)")
+
+def _unmasked_at_least(scores, k):
+    "Does every row have so many unmasked scores, as far as anybody can know?"
+    return not values_known(scores) or bool(((plain_tensor(scores) > -math.inf).sum(-1) >= k).all())
 
 # %% ../../nbs/1_matching/14_topk.ipynb #d85214ad
 def hard_topk(
@@ -40,25 +48,27 @@ def hard_topk(
     return torch.zeros_like(scores).scatter(-1, index, (values > -math.inf).to(scores.dtype))
 
 # %% ../../nbs/1_matching/14_topk.ipynb #3a9674b4
-def check_eps(eps):
+def check_eps(
+    eps:float|Tensor,  # ε, or a tensor of one number
+)->float|Tensor:       # the same, as `check_positive` returns it
     "Refuse a regularisation strength that is none"
-    check(0 < eps < math.inf, f"eps must be > 0 and finite, got eps = {eps}")
+    return check_positive(eps, "eps", sys.float_info.max)
 
 # %% ../../nbs/1_matching/14_topk.ipynb #735f0673
 def sinkhorn_topk(
     scores:Tensor,   # (…, n); -inf = masked; every row needs k unmasked scores
     k:int,           # how many to keep, 0 … n
-    eps:float,       # ε > 0, in units of the scores
+    eps:float|Tensor,  # ε > 0, in units of the scores
     iterations:int=200,  # Xie et al. run 200; small ε need many more
 )->Tensor:         # (…, n): n times the mass that reaches anchor 1; each in [0, 1] and the sum k in the limit
     "Soft top-k by Sinkhorn's iteration in the log domain (Xie et al., NeurIPS 2020): the reference"
     check_topk(scores, k)
-    check_eps(eps)
+    eps = check_eps(eps)
     if scores.numel() == 0: return torch.zeros_like(scores)
     n, masked = scores.shape[-1], scores == -math.inf
-    check(not ((~masked).sum(-1) < k).any(),
+    check(_unmasked_at_least(scores, k),
           f"some rows have fewer than k = {k} unmasked scores: no plan can fill anchor 1")
-    s = (scores if scores.dtype == torch.float64 else scores.float()).masked_fill(masked, 0)
+    s = full_precision(scores)[0].masked_fill(masked, 0)
     cost = torch.stack([s**2, ((s - 1)**2).masked_fill(masked, math.inf)], -1)                # (…, n, 2)
     log_mu, log_nu = -math.log(max(n, 1)), s.new_tensor([(n - k) / max(n, 1), k / max(n, 1)]).log()
     f, g = torch.zeros_like(s), torch.zeros_like(cost[..., 0, :])
@@ -73,7 +83,7 @@ MAX_LOGIT = 80.  # of z, in units of ε
 def center_scores(
     scores:Tensor,  # (…, n), float32 or float64, with more than k scores above -inf in each row
     k:int,          # 0 < k < n
-    eps:float,      # ε > 0
+    eps:float|Tensor,  # ε > 0
     ends:Tensor|None=None,    # (…, 2), the k-th and the (k+1)-th largest, if they are known already
     buffer:Tensor|None=None,  # to be overwritten, like `scores`; None: a new one
 )->tuple:           # z (…, n), at most `MAX_LOGIT` from 0, and c (…, 1)
@@ -81,7 +91,8 @@ def center_scores(
     if ends is None: ends = scores.topk(k + 1, -1).values[..., k - 1:]
     gap = (ends[..., :1] - ends[..., 1:]).nan_to_num(0., math.inf)         # NaN where even the k-th is masked
     z = torch.add(gap, torch.sub(scores, ends[..., :1], out=buffer), alpha=2, out=buffer)
-    z = torch.div(z, max(eps, torch.finfo(scores.dtype).tiny), out=buffer)
+    tiny = torch.finfo(scores.dtype).tiny
+    z = torch.div(z, eps.clamp_min(tiny) if isinstance(eps, Tensor) else max(eps, tiny), out=buffer)
     return torch.clamp(z, -MAX_LOGIT, MAX_LOGIT, out=buffer), ends.sum(-1, keepdim=True)
 
 # %% ../../nbs/1_matching/14_topk.ipynb #cf6648e9
@@ -106,22 +117,21 @@ def solve_threshold(
         squared_gain = torch.linalg.vector_norm(gained, dim=-1, keepdim=True)**2
         step = (gain / loss).log() / (2 - total(lost * lost) / loss - squared_gain / gain)
         t = t + step
-        if not torch.compiler.is_compiling() and not (step.abs() > small).any(): break
+        if values_known(step) and not (plain_tensor(step).abs() > small).any(): break
     return t
 
 # %% ../../nbs/1_matching/14_topk.ipynb #cfd96938
 def threshold(
     scores:Tensor,  # (…, n), float; -inf = masked
     k:int,          # how many to keep; every row needs more than k unmasked scores, and k > 0
-    eps:float,      # ε > 0, in units of the scores
+    eps:float|Tensor,  # ε > 0, in units of the scores
 )->Tensor:          # (…, 1): θ with Σσ((2s - θ)/ε) = k
     "The one unknown of the soft top-k"
     check_topk(scores, k)
-    check_eps(eps)
-    enough = k > 0 and bool(((scores > -math.inf).sum(-1) > k).all())
-    check(enough, f"k = {k} has no threshold: it must be above 0 and below the number of unmasked scores of "
-          "every row")
-    s = scores if scores.dtype == torch.float64 else scores.float()
+    eps = check_eps(eps)
+    check(k > 0 and _unmasked_at_least(scores, k + 1), f"k = {k} has no threshold: it must be above 0 and "
+          "below the number of unmasked scores of every row")
+    s, = full_precision(scores)
     z, c = center_scores(s, k, eps)
     return (c + eps * solve_threshold(z, k)).to(scores.dtype)
 
@@ -140,7 +150,7 @@ def map_rows(f, *xs, buffers=0, keep=1, times=4):
 
     A row is the last `keep` dimensions; `times` as many numbers as the rows hold are at work at once."""
     size = chunk_numel(xs[0].device) // times
-    if torch.compiler.is_compiling() or xs[0].numel() <= size: return f(*xs, (None,) * buffers)
+    if is_traced(*xs) or xs[0].numel() <= size: return f(*xs, (None,) * buffers)
     flat = [x.reshape(-1, *x.shape[x.ndim - keep:]) for x in xs]
     rows, out = max(1, size // flat[0][0].numel()), None
     scratch = [torch.empty_like(flat[0][:rows], memory_format=torch.contiguous_format)
@@ -161,7 +171,7 @@ def grouped_topk(
 )->tuple:           # values and indices (…, k), largest first
     "`torch.topk`, on long rows by way of the largest of each group"
     n = scores.shape[-1]
-    if torch.compiler.is_compiling() or n % _GROUP_SIZE or n < 4 * k * _GROUP_SIZE:
+    if is_traced(scores) or n % _GROUP_SIZE or n < 4 * k * _GROUP_SIZE:
         return tuple(scores.topk(k, -1))
     groups = scores.unflatten(-1, (-1, _GROUP_SIZE)).amax(-1).topk(k, -1).indices
     inside = (_GROUP_SIZE * groups[..., None] + torch.arange(_GROUP_SIZE, device=scores.device)).flatten(-2)
@@ -194,17 +204,51 @@ class _SoftTopK(torch.autograd.Function):
         def rows(A, g, buffers): return _vjp(A, g, ctx.eps, buffers)
         return map_rows(rows, chosen, grad, buffers=2), None, None, None
 
+class _TransformedSoftTopK(torch.autograd.Function):
+    "The same in the form that `torch.func` and forward mode can use, which takes a little longer to start"
+    @staticmethod
+    def forward(scores, k, eps, masked): return _soft_topk_rows(scores, k, eps, masked, (None,) * 3)
+
+    @staticmethod
+    def setup_context(ctx, inputs, chosen):
+        ctx.eps = inputs[2]
+        ctx.save_for_backward(chosen)
+        ctx.save_for_forward(chosen)
+
+    @staticmethod
+    def backward(ctx, grad): return _vjp(ctx.saved_tensors[0], grad, ctx.eps), None, None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_): return _vjp(ctx.saved_tensors[0], tangent, ctx.eps)    # ∂A/∂s is symmetric
+
+    @staticmethod
+    def vmap(info, in_dims, scores, *rest):
+        return _TransformedSoftTopK.apply(scores.movedim(in_dims[0], 0), *rest), 0
+
 # %% ../../nbs/1_matching/14_topk.ipynb #43208d0b
+def scores_over_eps(
+    scores:Tensor,  # (…, n), float32 or float64; -inf = masked
+    k:int,          # 1 … n
+    eps:Tensor,     # (), ε > 0
+)->Tensor:          # (…, n): differences from the k-th, in units of ε
+    "What indicators depend on, so that an ε can be learned"
+    masked, far, eps = scores == -math.inf, torch.finfo(scores.dtype).max / 4, eps.to(scores)
+    border = scores.detach().topk(k, -1).values[..., -1:].nan_to_num(neginf=0.)
+    units = (scores - border).masked_fill(masked, 0) / eps.clamp_min(torch.finfo(scores.dtype).tiny)
+    return units.clamp(-far, far).masked_fill(masked, -math.inf)
+
 def soft_topk(
     scores:Tensor,  # (…, n), any float type; -inf = masked
     k:int,          # how many to keep, 0 … n
-    eps:float,      # ε > 0, in units of the scores; → 0 is the hard mask, → ∞ gives k/n to each
+    eps:float|Tensor,  # ε > 0, in units of the scores; → 0 is the hard mask, → ∞ gives k/n to each
 )->Tensor:          # (…, n) in [0, 1]; each row sums to k (to the number of its unmasked scores, if fewer)
     "Soft top-k: the regularised transport plan, by its threshold, with implicit gradient (RABIT, 3.1)"
-    masked = check_topk(scores, k)
-    check_eps(eps)
+    masked, eps = check_topk(scores, k), check_eps(eps)
     if k in (0, scores.shape[-1]):
         unmasked = (scores > -math.inf).to(scores.dtype)
-        return unmasked * (k > 0) + 0 * scores.masked_fill(scores == -math.inf, 0)
-    s = scores if scores.dtype == torch.float64 else scores.float()
-    return _SoftTopK.apply(s, k, eps, masked).to(scores.dtype)
+        return unmasked * (k > 0) + 0 * scores.masked_fill(scores == -math.inf, 0) + 0 * eps
+    s, = full_precision(scores)
+    if isinstance(eps, Tensor): s, eps = scores_over_eps(s, k, eps), 1.
+    compiled = torch.compiler.is_compiling()
+    operator = _TransformedSoftTopK if is_traced(s) and not compiled else _SoftTopK
+    return operator.apply(s, int(k), eps, masked).to(scores.dtype)

@@ -10,7 +10,9 @@ import math
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from .topk import check_eps, check_topk, map_rows
+from ..core.devices import is_traced, no_autocast
+from ..core.tensors import full_precision, plain_tensor, values_known
+from .topk import check_eps, check_topk, map_rows, scores_over_eps
 
 # %% ../../nbs/1_matching/14b_topk_sorted.ipynb #8dd41ea5
 def _boundaries(scores, k, eps):
@@ -67,7 +69,7 @@ def _solve_boundaries(
     costs = _boundary_costs(z)
     h, step = _newton_step(costs, t, best)
     for _ in range(iterations):
-        if not torch.compiler.is_compiling() and not (step.abs() > small).any(): break
+        if values_known(step) and not (plain_tensor(step).abs() > small).any(): break
         new_h, new_step = _newton_step(costs, t + step, best)
         better = (largest(new_h) < largest(h)) | (largest(step) <= small)
         t, h = torch.where(better, t + step, t), torch.where(better, new_h, h)
@@ -88,14 +90,16 @@ def _vjp_ranks(p, grad, eps):
     place = torch.arange(p.shape[-2], device=p.device)[:, None]
     return -2 / max(eps, tiny) * (place * p * (g - (p * g).sum(-2, keepdim=True))).sum(-2)
 
+def _ranks(scores, k, eps):
+    "P (…, k + 1, n)"
+    z, best = _boundaries(scores, k, eps)
+    return _rank_probs(_boundary_costs(z), _solve_boundaries(z, best))
+
 class _SortedTopK(torch.autograd.Function):
     "P of all k + 1 places forward; backward from P alone, itself differentiable"
     @staticmethod
     def forward(ctx, scores, k, eps):
-        def probs(s, _):
-            z, best = _boundaries(s, k, eps)
-            return _rank_probs(_boundary_costs(z), _solve_boundaries(z, best))
-        p = map_rows(probs, scores, times=8 * (k + 1))
+        p = map_rows(lambda s, _: _ranks(s, k, eps), scores, times=8 * (k + 1))
         ctx.save_for_backward(p)
         ctx.eps = eps
         return p
@@ -103,18 +107,47 @@ class _SortedTopK(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         p, = ctx.saved_tensors
-        if torch.is_grad_enabled(): return _vjp_ranks(p, grad, ctx.eps), None, None
-        return map_rows(lambda p, g, _: _vjp_ranks(p, g, ctx.eps), p, grad, keep=2), None, None
+        with no_autocast(p):
+            if torch.is_grad_enabled(): return _vjp_ranks(p, grad, ctx.eps), None, None
+            return map_rows(lambda p, g, _: _vjp_ranks(p, g, ctx.eps), p, grad, keep=2), None, None
+
+class _TransformedSortedTopK(torch.autograd.Function):
+    "The same in the form that `torch.func` and forward mode can use"
+    @staticmethod
+    def forward(scores, k, eps): return _ranks(scores, k, eps)
+
+    @staticmethod
+    def setup_context(ctx, inputs, p):
+        ctx.eps = inputs[2]
+        ctx.save_for_backward(p)
+        ctx.save_for_forward(p)
+
+    @staticmethod
+    def backward(ctx, grad):
+        with no_autocast(grad): return _vjp_ranks(ctx.saved_tensors[0], grad, ctx.eps), None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):             # the transpose of `_vjp_ranks`, which is linear in the gradient
+        p, = ctx.saved_tensors
+        with no_autocast(p):
+            return torch.func.vjp(lambda g: _vjp_ranks(p, g, ctx.eps), torch.zeros_like(p))[1](tangent)[0]
+
+    @staticmethod
+    def vmap(info, in_dims, scores, k, eps):
+        return _TransformedSortedTopK.apply(scores.movedim(in_dims[0], 0), k, eps), 0
 
 # %% ../../nbs/1_matching/14b_topk_sorted.ipynb #6a702208
 def sorted_topk(
     scores:Tensor,  # (…, n), any float type; -inf = masked
     k:int,          # how many ranks, 0 … n
-    eps:float,      # ε > 0, in units of the scores; → 0 puts the k largest in order, → ∞ gives 1/n to each
+    eps:float|Tensor,  # ε > 0, in units of the scores; → 0 puts the k largest in order, → ∞ gives 1/n to each
 )->Tensor:          # (…, k, n) in [0, 1]: how far each score comes r-th; ranks sum to 1 (0 if none is left)
     "Sorted soft top-k: the regularised plan with an anchor for each rank (Xie et al., section 2.4)"
     check_topk(scores, k)
-    check_eps(eps)
+    eps = check_eps(eps)
     if k == 0: return scores[..., None, :][..., :0, :]
-    s = scores if scores.dtype == torch.float64 else scores.float()
-    return _SortedTopK.apply(s, k, eps)[..., :k, :].to(scores.dtype)
+    s, = full_precision(scores)
+    if isinstance(eps, Tensor): s, eps = scores_over_eps(s, k, eps), 1.
+    compiled = torch.compiler.is_compiling()
+    operator = _TransformedSortedTopK if is_traced(s) and not compiled else _SortedTopK
+    with no_autocast(s): return operator.apply(s, int(k), eps)[..., :k, :].to(scores.dtype)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.utils.parametrizations import spectral_norm
+from ..core.devices import no_autocast
 from ..core.tensors import check
 
 # %% ../../nbs/3_networks/34_discriminate.ipynb #2709a5ee
@@ -28,7 +29,7 @@ class SpectralConv(nn.Module):
     def forward(self,
         x:Tensor,  # (b, before, h, w)
     )->Tensor:     # (b, after, h', w')
-        with torch.autocast(x.device.type, enabled=False): weight = self.conv.weight
+        with no_autocast(x): weight = self.conv.weight
         return self.conv._conv_forward(x, weight, self.conv.bias)
 
 # %% ../../nbs/3_networks/34_discriminate.ipynb #ef35260f

@@ -10,9 +10,10 @@ __all__ = ['check_same_shape', 'warp_loss', 'deep_warp_loss', 'feature_consisten
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from ..core.devices import all_reduce_mean
+from ..core.devices import all_reduce_mean, check_positive, no_autocast
 from rabit.core.tensors import (
-    IGNORE_INDEX, center_normalize, check, check_finite, check_labels, check_map, check_size, resize,
+    IGNORE_INDEX, center_normalize, check, check_finite, check_labels, check_map, check_size, full_precision,
+    resize,
 )
 from ..matching.match import Match
 
@@ -193,7 +194,7 @@ def match_loss(
     position:Tensor,  # (b, 2, H, W), true exemplar pixel x, y of every target pixel
     visible:Tensor,   # (b, H, W), bool
     size:tuple,       # (H', W') of the exemplar image
-    temperature:float=.05,  # of the softmax over cosines, > 0
+    temperature:float|Tensor=.05,  # of the softmax over cosines, > 0
     sample:int|None=None,   # at most this many query tokens, drawn anew at each call (None: all; n·m scores)
     generator:torch.Generator|None=None,  # of the draw, on the CPU
 )->Tensor:
@@ -205,10 +206,10 @@ def match_loss(
           f"query {tuple(query.shape)} and visible {tuple(visible.shape)} are not of one batch")
     check(sample is None or sample >= 1, f"sample={sample} does not fit; at least 1 token, or None for all, "
           "is needed")
-    check(temperature > 0, f"temperature must be > 0, got {temperature}")
+    temperature = check_positive(temperature, "temperature")
     index, valid = ground_truth_tokens(position, visible, query.shape[-2:], key.shape[-2:], size)
-    with torch.autocast(query.device.type, enabled=False):
-        q, k = center_normalize(query.float()).flatten(2), center_normalize(key.float()).flatten(2)
+    with no_autocast(query):
+        q, k = (center_normalize(x).flatten(2) for x in full_precision(query, key))
         if sample is not None and sample < q.shape[-1]:
             drawn = torch.randperm(q.shape[-1], generator=generator)[:sample].to(q.device)
             q = q[..., drawn]

@@ -7,10 +7,10 @@ __all__ = ['VGG_WEIGHTS', 'perceptual_loss', 'feature_matching', 'contextual_sim
 
 # %% ../../nbs/3_networks/35a_perceptual.ipynb #f8edbcec
 from collections.abc import Sequence
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-from ..core.tensors import check, check_map
+from ..core.devices import no_autocast
+from ..core.tensors import check, check_map, full_precision
 from .losses import check_same_shape, feature_consistency, warp_loss
 
 # %% ../../nbs/3_networks/35a_perceptual.ipynb #032cfec6
@@ -52,15 +52,16 @@ def contextual_similarity(
     y:Tensor,  # (b, c, n), features of the output
     z:Tensor,  # (b, c, m), features of the exemplar
     bandwidth:float=0.1,  # h > 0: how sharply the nearest is preferred
-)->Tensor:     # (b, n, m), CX: rows sum to 1
+)->Tensor:     # (b, n, m), CX in float32 at least: rows sum to 1
     "How much nearer each exemplar feature is than the others (Mechrez et al., ECCV 2018)"
     check(y.ndim == z.ndim == 3 and y.shape[:2] == z.shape[:2] and y.numel() * z.numel() > 0
           and y.is_floating_point() and y.dtype == z.dtype, f"features {tuple(y.shape)} of {y.dtype} and "
           f"{tuple(z.shape)} of {z.dtype} cannot be compared: floats (b, c, n) and (b, c, m) are needed")
     check(bandwidth > 0, f"bandwidth must be > 0, got {bandwidth}")
+    y, z = full_precision(y, z)                                   # cosines near 1 are all alike in 16 bits
     mean = z.mean(-1, keepdim=True)
     y, z = F.normalize(y - mean, dim=1), F.normalize(z - mean, dim=1)
-    d = (1 - y.transpose(1, 2) @ z).clamp_min(0)
+    with no_autocast(y): d = (1 - y.transpose(1, 2) @ z).clamp_min(0)
     d = d / (d.amin(-1, keepdim=True) + 1e-5)
     return (-d / bandwidth).softmax(-1)
 
@@ -88,7 +89,5 @@ def contextual_loss(
     "−log of the mean over output positions of the best CX: mean over batch"
     check(check_map(y, "y").shape[:2] == check_map(z, "z").shape[:2], f"y {tuple(y.shape)} and z "
           f"{tuple(z.shape)} cannot be compared: (b, c, h, w) with the same b and c are needed")
-    ys, zs = subsample(y, limit).float(), subsample(z.detach(), limit).float()
-    # cosines near 1 are all alike in bf16
-    with torch.autocast(y.device.type, enabled=False):
-        return -contextual_similarity(ys, zs, bandwidth).amax(-1).mean(-1).log().mean()
+    ys, zs = full_precision(subsample(y, limit), subsample(z.detach(), limit))
+    return -contextual_similarity(ys, zs, bandwidth).amax(-1).mean(-1).log().mean()

@@ -8,20 +8,20 @@ __all__ = ['DenseMatcher', 'JointInjector', 'cocosnet']
 # %% ../../nbs/7_relatives/70_cocosnet.ipynb #c6f3deef
 import torch
 from torch import nn, Tensor
-from ..core.tensors import check
+from ..core.devices import check_positive
 from ..matching.match import dense_match, Match
 from ..networks.inject import Pyramid
+from ..networks.model import Matcher
 from ..networks.translate import Translator
 
 # %% ../../nbs/7_relatives/70_cocosnet.ipynb #af785425
-class DenseMatcher(nn.Module):
+class DenseMatcher(Matcher):
     "The matcher slot of CoCosNet: `dense_match` at one temperature, in 32 bits at least"
     def __init__(self,
         temperature:float=0.01,  # τ of the softmax over cosines, > 0
     ):
         super().__init__()
-        check(temperature > 0, f"temperature must be > 0, got {temperature} (the paper has 0.01)")
-        self.temperature = temperature
+        self.temperature = check_positive(temperature, "temperature")
     def forward(self,
         query:Tensor,  # (b, d, h, w)
         key:Tensor,    # (b, d, H, W)

@@ -9,7 +9,7 @@ __all__ = ['straight_through_step', 'Attention', 'dynamic_attention', 'prune_hea
 import torch
 from torch import nn, Tensor
 from typing import NamedTuple
-from ..core.tensors import check
+from ..core.tensors import check, full_precision
 from ..matching.match import Match
 from ..networks.encode import conv
 
@@ -34,6 +34,7 @@ def dynamic_attention(
     valid:Tensor|None=None,  # (b, n, q) bool, which candidates exist: one in each row at least (None: all)
 )->Attention:
     "Softmax attention times a binary mask, learned straight through (the dynamic attention unit of DynaST)"
+    scores, agreement = full_precision(scores, agreement)
     if valid is not None:
         scores, agreement = scores.masked_fill(~valid, -torch.inf), agreement.masked_fill(~valid, -1.)
     below = 1 - 16 * torch.finfo(scores.dtype).eps                 # a sum of roundings stays at most 1

@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 from collections.abc import Iterator
 from typing import NamedTuple
+from ..core.devices import no_autocast
 from ..core.tensors import center_normalize, check, crop_to, pad_to, positional_norm
 from ..matching.match import check_pair, Match
 from ..networks.encode import conv, Features, ResBlock
 from ..networks.inject import SPADE
 from ..networks.losses import deep_warp_loss
+from ..networks.model import Matcher
 from ..networks.translate import Translator
 from .dynamic_attention import Attention, dynamic_attention, prune_heads, renormalize_kept
 
@@ -182,7 +184,7 @@ def attention_match(
     return Match(found.weights[:, :, None], seen.index.flatten(2).mT, size, key_size, (1, 1))
 
 # %% ../../nbs/7_relatives/74_dynast.ipynb #357127c4
-class DynamicMatcher(nn.Module):
+class DynamicMatcher(Matcher):
     "The matcher slot of DynaST: dense layers on the coarsest grid, sparse ones on all finer grids"
     def __init__(self,
         channels:int,       # of the features
@@ -215,7 +217,7 @@ class DynamicMatcher(nn.Module):
         check(query.shape[1] == self.channels, f"features have {query.shape[1]} channels; this matcher was "
               f"built for {self.channels}")
         kind = next(self.down.parameters()).dtype
-        with torch.autocast(query.device.type, enabled=False):
+        with no_autocast(query):
             xs, keys = (token_pyramid(x.to(kind), self.down) for x in (query, key))
             *earlier, last = self.cascade(xs, keys)
         last.coarser = tuple(earlier)
@@ -249,7 +251,8 @@ class DynastTranslator(Translator):
         match:Match,        # from the matcher
     )->tuple:               # image (b, 3, h, w), warped exemplar (b, 3, h, w), confidence (b, 1, h', w')
         "As in every `Translator`, but the warp is a mean over what is kept"
-        warped, confidence = renormalize_kept(match).warp(exemplar), match.confidence()
+        warped = renormalize_kept(match).warp(exemplar)
+        confidence = match.confidence().to(exemplar.dtype)
         return self.decoder(self.injector(condition, warped, confidence)), warped, confidence
 
     def extra_loss(self,

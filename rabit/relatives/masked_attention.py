@@ -9,31 +9,33 @@ __all__ = ['check_mask', 'masked_match', 'CoordinateAttention', 'AdaConv', 'iden
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #29493c74
 import torch
 from torch import nn, Tensor
-from ..core.tensors import center_normalize, check, positional_norm
+from ..core.devices import check_positive, no_autocast
+from ..core.tensors import center_normalize, check, full_precision, positional_norm
 from ..matching.match import check_pair, Match
 from ..networks.inject import Confidence, SPADE
+from ..networks.model import Matcher
 
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #693ef56a
 def check_mask(
-    temperature:float,  # τ = 1/α
+    temperature:float|Tensor,  # τ = 1/α
     mask:str,           # what is done to the softmax
 ):
     "Refuse what no masked attention could use"
-    check(temperature > 0, f"temperature must be > 0, got {temperature} (it is 1/α)")
+    check_positive(temperature, "temperature")
     check(mask in ("weigh", "cut"), f"unknown mask {mask!r}; choose from 'weigh', 'cut'")
 
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #a0516f04
 def masked_match(
     query:Tensor,  # (b, c, h, w)
     key:Tensor,    # (b, c, hk, wk)
-    temperature:float=0.05,  # 1/α of the softmax over cosines, > 0
+    temperature:float|Tensor=0.05,  # 1/α of the softmax over cosines, > 0
     mask:str="weigh",  # after the softmax: "weigh" multiplies by ReLU(A), "cut" only drops what ReLU has cut
 )->Match:          # rows sum to at most 1, and to less where nothing resembles; n·m scores
     "Attention over cosines whose negative entries are cut (MATEBIT)"
     check_pair(query, key)
     check_mask(temperature, mask)
-    with torch.autocast(query.device.type, enabled=False):
-        q, k = (center_normalize(x if x.dtype == torch.float64 else x.float()) for x in (query, key))
+    with no_autocast(query):
+        q, k = (center_normalize(x) for x in full_precision(query, key))
         q, k = q.flatten(2), k.flatten(2)
         a = (q.transpose(1, 2) @ k).clamp(0, 1)                                # (b, n, m)
         weights = (a / temperature).softmax(-1) * (a if mask == "weigh" else a > 0)
@@ -136,7 +138,7 @@ class MaskedMatch(Match):
         self.refined = refined
 
 # %% ../../nbs/7_relatives/75_masked_attention.ipynb #08da4c02
-class MaskedMatcher(nn.Module):
+class MaskedMatcher(Matcher):
     "The matcher slot of MATEBIT: a stack of MAT blocks, in the precision of their weights"
     def __init__(self,
         channels:int,  # of query and key
@@ -158,7 +160,7 @@ class MaskedMatcher(nn.Module):
         check(query.shape[1] == self.channels, f"features have {query.shape[1]} channels; this matcher was "
               f"built for {self.channels}")
         kind = next(self.parameters()).dtype
-        with torch.autocast(query.device.type, enabled=False):
+        with no_autocast(query):
             x, key = (positional_norm(f.to(kind)) for f in (query, key))
             source, matches = x, []
             for block in self.blocks:

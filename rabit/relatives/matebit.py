@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from typing import cast
 from torch import distributed, nn, Tensor
-from ..core.devices import rank_and_world_size
+from ..core.devices import no_autocast, rank_and_world_size
 from ..core.tensors import check
 from ..networks.encode import conv, Features
 from ..matching.match import Match
@@ -120,7 +120,7 @@ def style_contrast(
     temperature:float=0.07,  # τ
 )->Tensor:         # mean over the batch
     "InfoNCE of style codes: the own exemplar's against the batch's other exemplars and the memory (MATEBIT)"
-    with torch.autocast(code.device.type, enabled=False):          # cosines over 0.07 do not survive 16 bits
+    with no_autocast(code):                                        # cosines over 0.07 do not survive 16 bits
         y, z = F.normalize(code.float(), dim=1), F.normalize(all_gather_codes(exemplar.float()), dim=1)
         logits = torch.cat([y @ z.T, y @ memory.T], 1) / temperature
         own = rank_and_world_size()[0] * len(y) + torch.arange(len(y), device=y.device)
@@ -150,7 +150,7 @@ class StyleTranslator(Translator):
         z:Tensor,           # (b, code): the exemplar's, or any other
     )->Tensor:              # (b, 3, h, w)
         "The image, in the style that a code says"
-        tokens = torch.cat([match.refined, match.warp(levels[self.decoder.level])], 1)
+        tokens = torch.cat([match.refined.to(condition.dtype), match.warp(levels[self.decoder.level])], 1)
         return self.decoder(self.injector(condition), tokens, z)
 
     def generate(self,
@@ -162,7 +162,7 @@ class StyleTranslator(Translator):
         "Generate with what the match brought and with the exemplar's own style code"
         levels = self.look.levels(exemplar)
         image = self.decode(condition, levels, cast(MaskedMatch, match), self.look.code(levels))
-        return image, match.warp(exemplar), match.confidence()
+        return image, match.warp(exemplar), match.confidence().to(exemplar.dtype)
 
 # %% ../../nbs/7_relatives/76_matebit.ipynb #3abd609e
 class Matebit(StyleTranslator):

@@ -10,10 +10,12 @@ __all__ = ['corners', 'token_position', 'match_candidates', 'Refiner', 'refiner_
 import math, torch
 import torch.nn.functional as F
 from torch import nn, Tensor
-from ..core.tensors import check, pixel_grid
+from ..core.devices import no_autocast
+from ..core.tensors import check, full_precision, pixel_grid
 from ..matching.match import check_pair, dense_match, Match
 from ..networks.encode import conv
 from ..networks.losses import deep_warp_loss
+from ..networks.model import Matcher
 from ..networks.translate import Translator
 from rabit.relatives.patch_search import (
     all_candidates, as_tokens, Candidates, children, cosines, gather_features, keep_best, pyramid,
@@ -139,7 +141,7 @@ def refine_level(
     return found, offset, state
 
 # %% ../../nbs/7_relatives/72_patchmatch.ipynb #64fc8554
-class PatchMatcher(nn.Module):
+class PatchMatcher(Matcher):
     "The matcher slot of CoCosNet v2: a search from coarse to fine, refined by a recurrent unit"
     def __init__(self,
         levels:int=4,      # grids at most, each half as fine as the one before; 1 is dense matching
@@ -164,8 +166,8 @@ class PatchMatcher(nn.Module):
         key:Tensor,    # (b, d, H, W)
     )->Match:  # per token, K + 3 entries; the coarser levels' matches in `coarser`, the dense one first
         check_pair(query, key)
-        with torch.autocast(query.device.type, enabled=False):
-            query, key = (x if x.dtype == torch.float64 else x.float() for x in (query, key))
+        with no_autocast(query):
+            query, key = full_precision(query, key)
             return self.coarse_to_fine(pyramid(query, key, self.levels))
 
     def coarse_to_fine(self,

@@ -133,13 +133,13 @@ def export_sizes(
     exemplar_size:tuple|None=None,  # (H, W) of exemplars; None: as `size`
 )->tuple[tuple, tuple]:     # both
     "The sizes of a file, or what is wrong with them"
-    size = tuple(size or translator.config["size"])
-    both = dict(size=size, exemplar_size=tuple(exemplar_size or size))
+    size = size or translator.config["size"]
+    both = dict(size=size, exemplar_size=exemplar_size or size)
     for name, s in both.items():
         check(all(n % 8 == 0 and n <= 8192 for n in check_size(s, name)),
               f"{name} {size_text(s)} (width × height) does not fit: two multiples of 8, at most 8192, are "
               "needed")
-    return both["size"], both["exemplar_size"]
+    return tuple(both["size"]), tuple(both["exemplar_size"])
 
 # %% ../../nbs/6_tools/64_export.ipynb #8f5c77db
 def export_onnx(
@@ -250,12 +250,12 @@ def compare_onnx(
     check((builder, json.loads(notes["classes"])) == (ours["builder"], ours["classes"]),
           f"{path} was made from {builder} with {notes['classes']} classes, the translator is "
           f"{ours['builder']} with {ours['classes']}")
-    exemplar_size = tuple(exemplar_size or size or json.loads(notes["exemplar_size"]))
-    size = tuple(size or json.loads(notes["size"]))
+    there = tuple(check_size(exemplar_size or size or json.loads(notes["exemplar_size"]), "exemplar_size"))
+    here = tuple(check_size(size or json.loads(notes["size"])))
     pairs:list[list] = [[], [], []]
     with evaluating(translator):
         for i in tqdm(range(0, count, 4), disable=not progress, desc="checking", unit="batch"):
-            given = unseen_inputs(translator, range(i, min(i + 4, count)), size, exemplar_size, seed)
+            given = unseen_inputs(translator, range(i, min(i + 4, count)), here, there, seed)
             given = given[:len(session.get_inputs())]
             expected = OnnxWrapper(translator)(*(x.to(translator.device) for x in given))
             named = {x.name: t.numpy() for x, t in zip(session.get_inputs(), given)}

@@ -22,6 +22,7 @@ from rabit.core.tensors import (
 from ..matching.match import Match
 from ..matching.scenes import Layout, matrix_of
 from ..networks.encode import Encoder, Features
+from ..networks.familiarity import warn_of_inputs
 from ..networks.translate import check_same_size, evaluating, same_area, to_image_tensor, Translator
 
 # %% ../../nbs/6_tools/63_video.ipynb #3ce668fd
@@ -186,6 +187,7 @@ def translate_frames(
             if fast is None:
                 full, trained = tuple(condition.shape[-2:]), tuple(size or translator.config["size"])
                 work, look = tuple(size or same_area(full, trained)), same_area(canvas, trained)
+                warn_of_inputs(translator.statistics, translator.kind, condition, exemplar)
                 exemplar, exemplar_condition, fast = _cache_exemplar(translator, exemplar, exemplar_condition,
                                                                      look)
             name = given if isinstance(given, (str, Path)) else "given as data"

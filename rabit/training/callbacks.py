@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..core.axes import HeatMap
 from ..core.figures import panels, save_grid, show_curves
 from ..core.files import write_atomic
 from ..core.tensors import RabitError, resize
@@ -117,7 +118,9 @@ def sample_rows(
                    exemplar=batch["exemplar"], warped=found.warped.float(),
                    confidence=found.confidence.float()[:, 0], output=found.image.float(),
                    target=batch["image"])
-    return [[c[i].cpu() for c in columns.values()] for i in range(len(batch["labels"]))], list(columns)
+    def item(name, x): return HeatMap(x.cpu()) if name == "confidence" else x.cpu()
+    rows = [[item(name, c[i]) for name, c in columns.items()] for i in range(len(batch["labels"]))]
+    return rows, list(columns)
 
 # %% ../../nbs/5_training/55_callbacks.ipynb #1d31c83b
 @torch.no_grad()

@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'OLD_FIELDS', 'OLD_TERMS', 'TrainConfig', 'check_types',
            'check_loss_weights', 'check_shape', 'check_config', 'default_model_args', 'use_saved', 'preset',
-           'make_dataset', 'label_metadata', 'make_model', 'jittered_size', 'config_from']
+           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'jittered_size', 'config_from']
 
 # %% ../../nbs/5_training/53_config.ipynb #58399312
+import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ class TrainConfig:
     # (see `jittered_size`); 1: none is
     aspect_jitter:float = 1.
     split:str|None = None     # of a folder
+    data_files:str|None = None  # of a folder: how many files, and what their names and sizes hash to
     # list of exemplars for a folder (`rabit_retrieve` writes one); None: any image of another sequence
     exemplars:str|None = None
     self_pair_prob:float = .3 # of a folder's samples: fraction of pseudo pairs (the image itself, moved)
@@ -229,10 +232,20 @@ def label_metadata(
     dataset,  # of label maps
 )->dict:      # arguments of a builder
     "What a model keeps of a dataset's files: how their classes are numbered, and called"
-    label_mapping = getattr(dataset, "label_mapping", None)
-    if label_mapping is None: return {}
-    names = dict(names=list(dataset.names)) if dataset.layout.names else {}
-    return dict(label_mapping=label_mapping) | names
+    names, mapping = list(getattr(dataset, "names", ())), getattr(dataset, "label_mapping", None)
+    named = len(names) == dataset.classes and names != [str(i) for i in range(len(names))]
+    return (dict(label_mapping=mapping) if mapping else {}) | (dict(names=names) if named else {})
+
+def hash_files(
+    dataset,                  # of any kind
+    exemplars:str|None=None,  # its list of exemplars
+)->str|None:                  # "24 files, 1f0c…"; None: it has no files
+    "What names and sizes of a dataset's files, and the text of its list, hash to"
+    if not hasattr(dataset, "file_list"): return None
+    lines = dataset.file_list()
+    found = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape"))
+    if exemplars is not None: found.update(Path(exemplars).read_bytes())
+    return f"{len(lines)} files, {found.hexdigest()[:16]}"
 
 def make_model(
     config:TrainConfig,  # of a run

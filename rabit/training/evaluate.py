@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'BASELINES', 'auc', 'class_present', 'Answers', 'metric', 'score', 'error_metric', 'warp_l1', 'swd',
-           'mean_copy_score', 'frechet', 'confidence_auc', 'match_scores', 'image_scores', 'baseline_table', 'table',
-           'class_table', 'predict', 'evaluate']
+           'mean_copy_score', 'frechet', 'confidence_auc', 'agreement', 'match_scores', 'image_scores',
+           'baseline_table', 'table', 'class_table', 'predict', 'parser_of', 'evaluate']
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #2775fe97
 import math
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..core.tensors import check, crop_to, resize, sample_at
+from ..core.tensors import check, crop_to, IGNORE_INDEX, pad_to, resize, sample_at
 from ..inputs.samples import conditions_of
 from ..matching.errors import match_errors, nearest_of_class, random_of_class, same_position
 from ..matching.position import semantic_position
@@ -37,7 +37,7 @@ def auc(score:Tensor, # any shape
     check(score.shape == positive.shape, f"score {tuple(score.shape)} and positive {tuple(positive.shape)} "
           "must have one shape")
     check(not score.is_complex(), f"scores of {score.dtype} have no order: real numbers are needed")
-    score, positive = score.flatten().double(), positive.flatten().bool()
+    score, positive = score.flatten().cpu().double(), positive.flatten().cpu().bool()  # not all have float64
     n, m = int(positive.sum()), int((~positive).sum())
     if n * m == 0: return math.nan
     _, which, size = score.unique(return_inverse=True, return_counts=True)
@@ -62,6 +62,7 @@ class Answers:
     confidence:Tensor|None=None   # (b, h, w)
     world:World=STREET            # whose scenes the samples are
     network:Any=None              # (images, layers) → list of feature maps
+    parser:Any=None               # (b, 3, h, w) images → (b, h, w) labels, as a model reads them
 
     @cached_property
     def errors(self)->dict:
@@ -82,7 +83,12 @@ class Answers:
     def with_network(self, f, other:str)->float|None:
         "Mean of a score of features of the outputs, and of what the batch holds under a name"
         if self.image is None or self.network is None: return None
-        return self.over_images(lambda y, x: f(y, x, self.network), self.image, self.batch[other])
+        return self.over_images(lambda y, x: f(y, x, self.features), self.image, self.batch[other])
+
+    def features(self, images:Tensor, layers)->list[Tensor]:
+        "Feature maps of images that may lie elsewhere than the network does, beside the images"
+        where = next((p.device for p in getattr(self.network, "parameters", list)()), images.device)
+        return [x.to(images.device) for x in self.network(images.to(where), layers)]
 
 METRICS:dict[str, Callable[[Answers], Any]] = {}  # name → function of the answers; None: does not apply
 
@@ -140,7 +146,7 @@ def mean_copy_score(a:Answers)->float|None:
 def frechet(a:Answers)->float|None:
     "Fréchet distance of features of outputs and ground truth"
     if a.image is None or a.network is None: return None
-    return frechet_distance(*(pooled_features(a.network, z) for z in (a.image, a.batch["image"])))
+    return frechet_distance(*(pooled_features(a.features, z) for z in (a.image, a.batch["image"])))
 
 METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image")
 METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar")
@@ -149,6 +155,14 @@ METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar")
 def confidence_auc(a:Answers)->float|None:
     "Is the confidence lower where the exemplar does not show the class at all?"
     return None if a.confidence is None else auc(a.confidence, class_present(a.batch))
+
+@metric("agreement")
+def agreement(a:Answers)->float|None:
+    "Fraction of known pixels that the parser reads in the outputs as their conditions want them"
+    if a.image is None or a.parser is None: return None
+    labels = a.batch["labels"]
+    right, known = (torch.cat([a.parser(y) for y in a.image.split(16)]) == labels), labels != IGNORE_INDEX
+    return float(right[known].double().mean())
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #cc2f5eb3
 def match_scores(position:Tensor, # (b, 2, h, w) predicted exemplar positions x, y
@@ -208,7 +222,8 @@ def baseline_table(dataset, # anything with .batch(indices, device)
     progress:bool=True, # show a bar
     names:tuple[str, ...]=tuple(BASELINES), # which of `BASELINES`
     network=None, # see `image_scores`
-    ) -> dict[str, dict]: # matcher → score → mean; no row "ground truth" where some of it is unknown
+    parser=None, # see `Answers`
+    ) -> dict[str, dict]: # matcher → score → mean; "real image" for "ground truth" where some is unknown
     "What matching without learning reaches; its image is the warped exemplar"
     parts:list[dict] = []
     positions:dict[str, list] = {n: [] for n in names}
@@ -218,16 +233,22 @@ def baseline_table(dataset, # anything with .batch(indices, device)
     samples = _concat(parts)
     def scores(position):
         warped = sample_at(samples["exemplar"], position)
-        return score(Answers(samples, warped, position, warped, world=_world_of(dataset), network=network))
+        return score(Answers(samples, warped, position, warped, world=_world_of(dataset), network=network,
+                             parser=parser))
     known = samples["paired"].all()
-    return {n: scores(torch.cat(p)) for n, p in positions.items() if n != "ground truth" or known}
+    found = {n: scores(torch.cat(p)) for n, p in positions.items() if known or n != "ground truth"}
+    if known: return found
+    return found | {"real image": score(Answers(samples, samples["image"], network=network, parser=parser))}
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #3092cefb
 def table(results:dict[str, dict], # row → score → value
+    known_only:bool=False, # leave out scores that nobody has?
     ) -> str: # a markdown table
     "Scores as text: one row per model, a dash where a score does not apply"
     scores = [(k, v) for row in results.values() for k, v in row.items()]
     columns = list(dict.fromkeys(k for k, v in scores if not isinstance(v, dict)))
+    def is_known(c): return any(not math.isnan(row.get(c, math.nan)) for row in results.values())
+    if known_only: columns = [c for c in columns if is_known(c)]
     def cell(v): return "–" if v is None or math.isnan(v) else f"{v:.1f}" if abs(v) >= 10 else f"{v:.3f}"
     rows = [["", *columns], ["---"] * (len(columns) + 1)]
     rows += [[n, *(cell(row.get(c)) for c in columns)] for n, row in results.items()]
@@ -263,6 +284,17 @@ def predict(translator, # (condition, exemplar, exemplar_condition) → image, w
     found = dict(image=output.image, warped=output.warped, position=position, confidence=output.confidence)
     return {k: _fit(v.float(), size).cpu() for k, v in found.items()}
 
+# %% ../../nbs/5_training/51_evaluate.ipynb #497830a7
+def parser_of(translator, # a model, or anything that is called like one
+    ) -> Callable|None: # (b, 3, h, w) images → (b, h, w) labels on the CPU; None: it reads no labels
+    "How a model reads labels from an image: its own parser"
+    encoder, config = getattr(translator, "encoder", None), getattr(translator, "config", {})
+    if getattr(encoder, "parser", None) is None or config.get("condition", "labels") != "labels": return None
+    def parse(images):
+        padded = pad_to(images.to(translator.device), translator.multiple)
+        with torch.no_grad(): return crop_to(encoder.segment(padded).argmax(1), images.shape[-2:]).cpu()
+    return parse
+
 # %% ../../nbs/5_training/51_evaluate.ipynb #54ea44e6
 @torch.no_grad()
 def evaluate(translator, # see `predict`
@@ -273,8 +305,8 @@ def evaluate(translator, # see `predict`
     device:str|torch.device="cpu", # where the translator is
     progress:bool=True, # show a bar
     name:str="model", # of its row
-    baselines:bool=True, # score the matchers without learning on the same samples, too
-    network=None, # see `image_scores`
+    baselines:bool|tuple=True, # score the matchers without learning, or those named, on the same samples, too
+    network=None, # trained features, see `image_scores`
     ) -> dict[str, dict]: # row → score → mean
     "Score a translator on samples that it has not seen"
     parts, outputs = [], []
@@ -282,7 +314,9 @@ def evaluate(translator, # see `predict`
         outputs.append(predict(translator, samples, dataset.classes))
         parts.append(_on_cpu(samples))
     samples, found = _concat(parts), _concat(outputs)
-    row = {name: score(Answers(samples, found["image"], found["position"], found["warped"],
-                               found["confidence"][:, 0], _world_of(dataset), network))}
+    parser = parser_of(translator)
+    row = {name: score(Answers(samples, *(found[k] for k in ("image", "position", "warped")),
+                               found["confidence"][:, 0], _world_of(dataset), network, parser))}
     if not baselines: return row
-    return row | baseline_table(dataset, count, batch, start, device, progress, network=network)
+    names = tuple(BASELINES) if baselines is True else tuple(baselines)
+    return row | baseline_table(dataset, count, batch, start, device, progress, names, network, parser)

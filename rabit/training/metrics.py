@@ -134,8 +134,8 @@ def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of images
 
 # %% ../../nbs/5_training/50_metrics.ipynb #1e00b734
 def _gaussian(f:Tensor) -> tuple[Tensor, Tensor]:
-    "Mean and covariance of features (n, d), in float64"
-    f = f.double()
+    "Mean and covariance of features (n, d), in float64, which not every device has"
+    f = f.cpu().double()
     mean = f.mean(0)
     return mean, (f - mean).T @ (f - mean) / (len(f) - 1)
 

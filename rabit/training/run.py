@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['REMEMBERED', 'open_run', 'sized_batches', 'run_callbacks', 'remember_exemplars', 'watch', 'warn_of_data',
-           'check_registered', 'check_data', 'new_trainer', 'train']
+           'moved_config', 'check_same_files', 'check_found', 'check_data', 'with_metadata', 'new_trainer', 'train']
 
 # %% ../../nbs/5_training/56_run.ipynb #fbd38373
 import sys, warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..data.prefetch import prefetch
 from ..inputs.conditions import kind_of
 from ..inputs.samples import worlds
 from ..networks.familiarity import FEWEST, image_statistics, ImageStatistics, read_statistics
+from ..networks.pretrained import find_builder
 from ..networks.translate import Translator
 from rabit.training.callbacks import (
     BAR_FORMAT, Checkpoint, LivePlot, Log, Progress, read_log, Samples, TensorBoard, Warnings, write_log,
@@ -35,7 +37,7 @@ from rabit.training.checkpoint import (
     initial_weights, load_initial, load_state, PREVIOUS, save_state, STATE,
 )
 from rabit.training.config import (
-    default_model_args, jittered_size, label_metadata, make_dataset, TrainConfig,
+    default_model_args, hash_files, jittered_size, label_metadata, make_dataset, TrainConfig,
 )
 from .processes import graceful_shutdown, init_distributed
 from .trainer import Callback, Trainer
@@ -147,11 +149,43 @@ def warn_of_data(
                   "are needed", RabitWarning, stacklevel=3)
 
 # %% ../../nbs/5_training/56_run.ipynb #34c30b70
-def check_registered(
-    data:str,   # what a saved run names
+def moved_config(
+    config:TrainConfig,  # of a saved run
+    data:str|Path,       # where its folder is now
+)->TrainConfig:
+    "The same settings with the folder, and a list of exemplars inside it, in another place"
+    old = Path(config.data)
+    new = Path(data).resolve()
+    exemplars = config.exemplars
+    if exemplars is not None and Path(exemplars).is_relative_to(old):
+        exemplars = str(new / Path(exemplars).relative_to(old))
+    return replace(config, data=str(new), exemplars=exemplars)
+
+def check_same_files(
+    config:TrainConfig,  # of a run that goes on
+    files:str|None,      # `hash_files` now
+    moved:bool,          # is the folder another one?
 ):
-    "Refuse data that only a file names: they would be imported"
+    "Refuse another folder with other files; say in one line what cannot be known, or has changed"
+    before = config.data_files
+    if before is None and moved:
+        print(f"this run has kept no list of its files, so that {config.data} may hold others is not noticed",
+              file=sys.stderr)
+    if before in (None, files): return
+    told = (f"{config.data} holds other files than those the run began with (names and sizes are compared: "
+            f"{before} then, {files} now)")
+    check(not moved, f"{told}; --init-from with the run's folder begins a new run with its weights")
+    print(f"{told}; the run goes on with what is there", file=sys.stderr)
+
+# %% ../../nbs/5_training/56_run.ipynb #4b0a56a7
+def check_found(
+    data:str,  # what a saved run names
+    out:Path,  # the run's folder
+):
+    "Refuse data that only a file names (they would be imported), and a folder that is no longer there"
     if is_named(data) and data not in worlds(): find("datasets", data)
+    check(is_named(data) or Path(data).is_dir(), f"{data}, from which {out} learned, is no longer there; "
+          f"--resume {out} --data FOLDER goes on where it is now")
 
 def check_data(
     dataset,             # the data
@@ -163,6 +197,17 @@ def check_data(
           f"model={default_model_args(kind) or dict(condition='labels')} would fit (`preset` sets it)")
     check(dataset.classes == config.classes, f"the data has {dataset.classes} classes, the model "
           f"{config.classes}; give --classes {dataset.classes}")
+
+def with_metadata(
+    config:TrainConfig,  # of a new run
+    dataset,             # its data
+)->TrainConfig:
+    "The settings with what a model of label maps keeps of its data, as far as its builder takes that"
+    if not kind_of(config.model.get("condition", "labels")).is_labels: return config
+    known = signature(find_builder(config.builder)).parameters
+    every = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    found = {k: v for k, v in label_metadata(dataset).items() if every or k in known or k != "names"}
+    return replace(config, model=found | config.model)
 
 def new_trainer(
     config:TrainConfig,  # of a new run
@@ -187,18 +232,21 @@ def train(
     tensorboard:bool=False,  # write for TensorBoard, too? (extra `tensorboard`)
     live:bool=False,     # draw the curves in the notebook while training?
     callbacks:Iterable[Callback]=(),  # your own, called before those that log and save
+    data:str|Path|None=None,  # when going on: where the folder of the data is now
 )->Translator:           # the exponential moving average
     "Train a model, with log, samples and saves; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
     out = Path(out)
     with init_distributed(device) as where, ExitStack() as stack:
         resumed = load_state(out, where, steps, callbacks) if config is None else None
+        if resumed is not None and data is not None: resumed.config = moved_config(resumed.config, data)
         settings:Any = config if resumed is None else resumed.config
-        if dataset is None and resumed is not None: check_registered(settings.data)
+        if dataset is None and resumed is not None: check_found(settings.data, out)
         dataset = dataset or make_dataset(settings)
         check_data(dataset, settings)
         warn_of_data(dataset)
-        if resumed is None and kind_of(settings.model.get("condition", "labels")).is_labels:
-            settings = replace(settings, model=label_metadata(dataset) | settings.model)
+        files = hash_files(dataset, settings.exemplars)
+        if resumed is not None: check_same_files(settings, files, data is not None)
+        if resumed is None: settings = replace(with_metadata(settings, dataset), data_files=files)
         trainer = resumed or new_trainer(settings, where)
         if resumed is None: trainer.callbacks += callbacks
         if trainer.rank == 0: stack.enter_context(open_run(out, None if resumed is None else trainer.done))
