@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['File', 'Given', 'to_image_tensor', 'looks_like_labels', 'ConditionNet', 'same_area', 'guided_upsample',
-           'full_size_positions', 'exemplar_detail', 'evaluating', 'check_same_size', 'AnySizeNet', 'Translator',
-           'rabit']
+           'full_size_positions', 'evaluating', 'check_same_size', 'AnySizeNet', 'Translator', 'rabit']
 
 # %% ../../nbs/3_networks/38_translate.ipynb #0cdb3380
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from ..core.registry import register
 from rabit.core.tensors import (
-    RabitError, check, check_finite, check_image, check_labels, check_size, crop_to, labels_at, labels_of,
-    one_hot, resize, resize_labels, sample_at, to_pil,
+    RabitError, check, check_finite, check_image, check_labels, check_size, crop_to, labels_of,
+    one_hot, resize, resize_labels, to_pil,
 )
 from ..inputs.conditions import Kind, fit_condition, kind_of, read_condition
 from ..inputs.images import image_or_path, open_image, read_image
@@ -164,32 +163,6 @@ def full_size_positions(
         beside = torch.stack(torch.broadcast_tensors(x, y[:, None]))
         place = best[:, :, token[0][:, None], token[1]] + beside
         yield (place + .5) * scale.flip(0).view(2, 1, 1) - .5, rows[:, None] * columns
-
-# %% ../../nbs/3_networks/38_translate.ipynb #e9026352
-def exemplar_detail(
-    found:TranslatorOutput,  # of a pass at working sizes
-    exemplar:Tensor,   # (1, 3, H, W), whole
-    full:tuple,        # (h, w) of the whole condition
-    work:tuple,        # ((h, w), (H, W)): the working sizes of condition and exemplar
-    labels:tuple=(),   # of the condition at its working size and whole; (): it is no label map
-    exemplar_labels:Tensor|None=None,  # (1, H, W) of the whole exemplar, with label maps
-    multiple:int=8,    # of the padded sides
-)->Tensor:             # (1, 3, *full)
-    "What the exemplar shows, where the match can be trusted, and the working size could not hold"
-    fetched = exemplar.new_zeros((), device=found.image.device)
-    alike, kept = fetched, fetched
-    for place, weight in full_size_positions(found.match, work, (full, exemplar.shape[-2:]), multiple):
-        here, same = sample_at(exemplar.to(place.device), place), weight
-        if exemplar_labels is not None:
-            same = weight * (labels_at(exemplar_labels, place) == labels[1])[:, None]
-        fetched = fetched + weight * here
-        alike = alike + same * here
-        kept = kept + same
-    # of the same label where there is any
-    if labels: fetched = torch.where(kept > 0, alike / kept.clamp_min(1e-6), fetched)
-    fine = fetched - guided_upsample(resize(fetched, work[0]), full, *labels)
-    padded = tuple(-(-n // multiple) * multiple for n in work[0])
-    return fine * kept * resize(crop_to(resize(found.confidence, padded), work[0]), full)
 
 # %% ../../nbs/3_networks/38_translate.ipynb #6e6fc6b3
 @contextmanager
