@@ -6,6 +6,7 @@ from PIL import Image
 from pathlib import Path
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import labels_of
 from rabit.core.tensors import one_hot
 from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import resize
@@ -19,6 +20,8 @@ from rabit.matching.match import dense_match
 from rabit.matching.street import STREET_CLASSES
 from rabit.matching.street import street_pairs
 from rabit.networks.translate import Translator
+from rabit.networks.translate import evaluating
+from rabit.networks.translate import exemplar_detail
 from rabit.networks.translate import full_size_positions
 from rabit.networks.translate import guided_upsample
 from rabit.networks.translate import looks_like_labels
@@ -123,6 +126,27 @@ def test_paths_images_and_tensors_lead_to_the_same_image():
         assert model.translate(labels, read_image(exemplar)).tobytes() == wanted.tobytes()
         # as it was: a model in training stays there
         assert model.training
+
+
+def test_a_large_output_made_in_strips_is_the_plain_one():
+    labels = street_pairs([6], seed=0, size=(200, 150))["labels"]
+    exemplar = street_pairs([3], seed=0, size=(190, 310))
+    for model, condition, own in (
+        (Translator.from_pretrained("street-64"), labels, None),
+        (Translator.from_pretrained("street-64"), labels, exemplar["exemplar_labels"]),
+        (Translator.from_pretrained("style-64"), exemplar["image"], None),
+    ):
+        made, found = model.answer(condition, exemplar["exemplar"], own)
+        full, look = tuple(condition.shape[-2:]), exemplar["exemplar"].shape[-2:]
+        work = tuple(same_area(n, (64, 64)) for n in (full, look))
+        with evaluating(model):
+            small = model.resize_condition(condition, work[0])
+            guides = (labels_of(small), condition) if condition.ndim == 3 else ()
+            ids = model.exemplar_ids(found, exemplar["exemplar"], own, work[1]) if guides else None
+            plain = guided_upsample(found.image, full, *guides)
+            assert (made - plain).abs().max() > .1  # there is detail
+            plain = plain + exemplar_detail(found, exemplar["exemplar"], full, work, guides, ids)
+        assert (made - plain.clamp(-1, 1)).abs().max() < 1e-3 < 1 / 255
 
 
 def test_translate_restores_the_mode_when_it_fails():

@@ -28,6 +28,7 @@ from .class_ids import read_model_labels
 from .familiarity import warn_of_inputs
 from .model import BilevelMatcher, TranslatorOutput
 from .pretrained import PretrainedNet
+from .strips import Detail, enlarge
 
 # %% ../../nbs/3_networks/38_translate.ipynb #90b1d43d
 File = str | Path | Image.Image | np.ndarray  # a path, or an image in memory
@@ -146,12 +147,14 @@ def full_size_positions(
     work:tuple,     # ((h, w), (H, W)): the working sizes of condition and exemplar, before padding
     full:tuple,     # ((h, w), (H, W)): their own sizes
     multiple:int=8, # of the padded sides
+    rows:slice=slice(None),  # of the output
 )->Iterator[tuple[Tensor, Tensor]]:  # of each token: (b, 2, h, w), x, y in the exemplar; (h, w), its weight
     "Where each pixel of the full output lies in the full exemplar, as each of four tokens says"
     padded = [[-(-n // multiple) * multiple for n in size] for size in work]
     best = match.argmax().float()
     sides = zip(full[0], work[0], match.query_size, padded[0])
     t = [(torch.arange(f, device=best.device) + .5) * w / f * n / p - .5 for f, w, n, p in sides]
+    t[0] = t[0][rows]
     sides = zip(full[1], work[1], match.key_size, padded[1])
     scale = torch.tensor([p / n * f / w for f, w, n, p in sides], device=best.device)
     for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -217,13 +220,26 @@ class AnySizeNet(ConditionNet):
         image:Tensor,      # (1, 3, h', w') of a pass at a working size
         condition:Tensor,  # the whole condition, from `as_condition`
         small:Tensor,      # the condition of that pass
+        detail:Detail|None=None,  # of the exemplar; None: none
     )->tuple[Tensor, tuple]:  # (1, 3, h, w), and the labels of both sizes, () if there are none
         "An output of the working size at the size of the whole condition"
         full = tuple(condition.shape[-2:])
         if not all(a > b for a, b in zip(full, image.shape[-2:])): return resize(image, full), ()
-        if not self.kind.is_labels: return guided_upsample(image, full), ()
-        labels = labels_of(small), self.ids_of(condition)
-        return guided_upsample(image, full, *labels), labels
+        labels = (labels_of(small), self.ids_of(condition)) if self.kind.is_labels else ()
+        return enlarge(image.float(), full, labels, detail), labels
+    def detail_of(self,
+        found:TranslatorOutput,  # of a pass at working sizes
+        exemplar:Tensor,         # (1, 3, H, W)
+        exemplar_condition:Tensor|None,  # its own, whole; None: as the parser read it
+        full:tuple,              # (h, w) of the whole condition
+        work:tuple,              # ((h, w), (H, W)): the working sizes of condition and exemplar
+    )->Detail:
+        "What the exemplar shows that the working size could not hold: `exemplar_detail`, for strips"
+        whole = full, exemplar.shape[-2:]
+        def positions(rows): return full_size_positions(found.match, work, whole, self.multiple, rows)
+        padded = tuple(-(-n // self.multiple) * self.multiple for n in work[0])
+        ids = self.exemplar_ids(found, exemplar, exemplar_condition, work[1]) if self.kind.is_labels else None
+        return Detail(exemplar, positions, crop_to(resize(found.confidence.float(), padded), work[0]), ids)
     def ids_of(self,
         condition:Tensor,  # (1, h, w) labels or (1, classes, h, w) one-hot
     )->Tensor:             # (1, h, w)
@@ -250,12 +266,10 @@ class AnySizeNet(ConditionNet):
             try: found = self(small, small_exemplar, known_condition)
             except RabitError as e:
                 raise RabitError(f"at a working size of {work[1]}×{work[0]}: {e}") from None
-            image, labels = self.at_full_size(found.image.float(), condition, small)
-            if detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look))):
-                ids = self.exemplar_ids(found, exemplar, exemplar_condition, look) if labels else None
-                image = image + exemplar_detail(found, exemplar, full, (work, look), labels, ids,
-                                                self.multiple)
-        return image.clamp(-1, 1).cpu(), found
+            detail = detail and all(a > b for a, b in zip((*full, *exemplar.shape[-2:]), (*work, *look)))
+            more = self.detail_of(found, exemplar, exemplar_condition, full, (work, look)) if detail else None
+            image = self.at_full_size(found.image.float(), condition, small, more)[0]
+        return (image.clone() if image is found.image else image).clamp_(-1, 1).cpu(), found
     def paint(self, *inputs)->Tensor:
         "The image of `answer` alone"
         return self.answer(*inputs)[0]
@@ -269,7 +283,7 @@ class AnySizeNet(ConditionNet):
         if exemplar_condition is not None: return self.ids_of(exemplar_condition)
         logits = found.segmentation_logits
         if logits is None: raise RabitError("this model has no parser; exemplar_condition is needed")
-        return resize_labels(crop_to(logits.argmax(1), look), exemplar.shape[-2:])
+        return resize_labels(crop_to(logits.argmax(1).byte(), look), exemplar.shape[-2:])
 
 # %% ../../nbs/3_networks/38_translate.ipynb #56a1d13a
 class Translator(AnySizeNet):
