@@ -209,6 +209,8 @@ def test_key_points_of_a_file_become_channels_of_the_size_that_is_said():
                                       (ours, (400, 400), "smaller image"), (ours, (0, 5), "canvas"),
                                       (ours * 0, (50, 60), "shows nobody")):
             assert words in refusal(read_joints_condition, written(points), canvas), words
+        lying = written(ours, canvas_width=18, canvas_height=15)
+        assert "lie inside 18×15 pixels, as it says" in refusal(read_joints_condition, lying, (50, 60))
         for points, canvas, words in ((ours, (150, 150), "smaller image"),
                                       ([ours / 2, ours], (50, 60), "person 2")):
             people = [dict(pose_keypoints_2d=p.ravel().tolist()) for p in np.reshape(points, (-1, 18, 3))]

@@ -6,10 +6,13 @@ from PIL import Image
 from pathlib import Path
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import crop_to
+from rabit.core.tensors import labels_at
 from rabit.core.tensors import labels_of
 from rabit.core.tensors import one_hot
 from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import resize
+from rabit.core.tensors import sample_at
 from rabit.core.tensors import to_pil
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
@@ -18,14 +21,40 @@ from rabit.inputs.samples import conditions_of
 from rabit.matching.match import dense_match
 from rabit.matching.street import STREET_CLASSES
 from rabit.matching.street import street_pairs
+from rabit.networks.model import TranslatorOutput
 from rabit.networks.translate import Translator
 from rabit.networks.translate import evaluating
-from rabit.networks.translate import exemplar_detail
 from rabit.networks.translate import full_size_positions
 from rabit.networks.translate import guided_upsample
 from rabit.networks.translate import rabit
 from rabit.networks.translate import same_area
 from tempfile import TemporaryDirectory
+from torch import Tensor
+
+def exemplar_detail(
+    found:TranslatorOutput,  # of a pass at working sizes
+    exemplar:Tensor,   # (1, 3, H, W), whole
+    full:tuple,        # (h, w) of the whole condition
+    work:tuple,        # ((h, w), (H, W)): the working sizes of condition and exemplar
+    labels:tuple=(),   # of the condition at its working size and whole; (): it is no label map
+    exemplar_labels:Tensor|None=None,  # (1, H, W) of the whole exemplar, with label maps
+    multiple:int=8,    # of the padded sides
+)->Tensor:             # (1, 3, *full)
+    "What the exemplar shows, where the match can be trusted, and the working size could not hold"
+    fetched = exemplar.new_zeros((), device=found.image.device)
+    alike, kept = fetched, fetched
+    for place, weight in full_size_positions(found.match, work, (full, exemplar.shape[-2:]), multiple):
+        here, same = sample_at(exemplar.to(place.device), place), weight
+        if exemplar_labels is not None:
+            same = weight * (labels_at(exemplar_labels, place) == labels[1])[:, None]
+        fetched = fetched + weight * here
+        alike = alike + same * here
+        kept = kept + same
+    # of the same label where there is any
+    if labels: fetched = torch.where(kept > 0, alike / kept.clamp_min(1e-6), fetched)
+    fine = fetched - guided_upsample(resize(fetched, work[0]), full, *labels)
+    padded = tuple(-(-n // multiple) * multiple for n in work[0])
+    return fine * kept * resize(crop_to(resize(found.confidence, padded), work[0]), full)
 
 def tiny(**changes):
     "A small untrained model, always the same"

@@ -318,8 +318,11 @@ def _check_fits(poses, joints, size):
     check(len(found) > 0, f"{poses.path} shows nobody; key points of a person are needed")
     inside = ((found > -1) & (found < torch.tensor([w, h]))).all(1).sum()
     way = "or the file say canvas_width and canvas_height"
+    (H, W), whose = ((poses.canvas, "as it says; the size of the image that they were found in is needed")
+                     if poses.canvas else (size, "the size of the exemplar; points of a larger image must be "
+                                           f"scaled to it, {way}"))
     check(2 * inside >= len(found), f"{poses.path}: {int(inside)} of {len(found)} key points lie inside "
-          f"{w}×{h} pixels, the size of the exemplar; points of a larger image must be scaled to it, {way}")
+          f"{W}×{H} pixels, {whose}")
     if poses.fractions or poses.canvas or not lies_in_corner(joints, size): return
     right, low = found.amax(0).tolist()
     said = (f"{poses.path}: all its key points lie above and left of {right:.0f}, {low:.0f}, in a corner "
