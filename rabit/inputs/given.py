@@ -22,8 +22,8 @@ def _warn_of_range(image:Tensor, name:str):
     "Tell of an image whose numbers lie in [0, 1]"
     low, high = float(image.min()), float(image.max())
     if 0 <= low < high <= 1:
-        warnings.warn(f"{name} holds numbers from {low:.2g} to {high:.2g}, and images lie in [-1, 1] here: its "
-                      "darkest parts are read as grey. If 0 is its black, give 2 * x - 1", RabitWarning, 3)
+        warnings.warn(f"{name} holds numbers from {low:.2g} to {high:.2g}, and images lie in [-1, 1] here: "
+                      "its darkest parts are grey. If 0 is its black, give 2 * x - 1", RabitWarning, 3)
 
 def to_image_tensor(given:Given, # a file, open file, image, array of bytes, or (1, 3, h, w) in [-1, 1]
                     name:str, # of the argument, for messages
