@@ -123,7 +123,7 @@ def _no_drawing(image:Tensor # (1, 3, h, w) in [-1, 1]
     "What an image has that no drawing has"
     apart = (image - image.flatten(2).median(2).values[..., None, None]).abs().amax(1)
     lines = (apart > .1 * apart.amax()).float()
-    if apart.amax() < 1: return f"nothing in it is farther from its paper than {apart.amax() / 2:.0%} of the scale"
+    if apart.amax() < 1: return f"its ink is only {apart.amax() / 2:.0%} of the scale from its paper"
     if lines.mean() > .5: return f"{lines.mean():.0%} of it has another tone than its paper"
     reach = max(2, round(.02 * max(image.shape[-2:])))
     inside = -F.max_pool2d(F.pad(-lines, [reach] * 4), 2 * reach + 1, 1)
