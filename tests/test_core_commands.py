@@ -70,6 +70,9 @@ def test_only_what_can_be_mended_becomes_a_line():
     assert "not enough memory" in (error_line(MemoryError()) or "")
     lacks = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
     assert "--device cpu always can" in (error_line(TypeError(lacks)) or "")
+    try: open("\0")
+    except ValueError as e: assert "null character" in (error_line(e) or "")
+    else: assert False
     assert error_line(ZeroDivisionError("a bug")) is None and error_line(TypeError("a bug")) is None
 
 

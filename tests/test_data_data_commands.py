@@ -1,13 +1,11 @@
 # Generated from nbs/4_data/49_data_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
-import io
 import json
 from PIL import Image
-from contextlib import redirect_stderr
-from contextlib import redirect_stdout
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import call
 from rabit.data.data_commands import check_data
 from rabit.data.data_commands import rabit_doctor
 from rabit.data.data_commands import rabit_retrieve
@@ -23,13 +21,6 @@ def make_folder(home):
         to_pil(scenes["image"][i]).save(home / "images" / name)
         Image.fromarray(scenes["labels"][i].byte().numpy()).save(home / "labels" / name)
     return home
-
-def call(f, *argv):
-    "Exit code, standard output and standard error of a command, run in this process"
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        try: code = f([str(a) for a in argv]) or 0
-        except SystemExit as stop: code = stop.code or 0
-    return code, out.getvalue(), err.getvalue()
 
 
 def test_data_is_a_world_or_a_folder():
@@ -54,3 +45,25 @@ def test_a_folder_is_looked_at_and_its_exemplars_are_listed():
         assert len(pairs) == 6 and all(name[:5] not in {e[:5] for e in found} for name, found in pairs.items())
         assert call(rabit_retrieve, home, "--classes", 7, "-o", Path(tmp) / "pairs.docx")[0] == 2
     print(out)
+
+
+def test_a_list_of_one_sequence_says_so_and_exemplars_may_come_from_another_split():
+    with TemporaryDirectory() as tmp:
+        home, plain = Path(tmp) / "mine", make_folder(Path(tmp) / "plain")
+        for kind in ("images", "labels"):
+            for f in sorted((plain / kind).iterdir()):
+                part = home / ("val" if f.name.startswith("walk2") else "train") / kind
+                part.mkdir(parents=True, exist_ok=True)
+                f.rename(part / f.name)
+        said = call(rabit_retrieve, home, "--classes", 7, "--split", "val", "-k", 1, "-o", Path(tmp)
+                    / "pairs.json")[1]
+        print(said.replace(tmp, "…"))
+        assert ("2 images of val" in said and "all 2 images are one sequence (walk2)" in said
+                and "images of train" in said)
+        code, said, err = call(rabit_retrieve, home, "--classes", 7, "--split", "val", "--exemplars-from",
+                               "train", "-o", Path(tmp) / "pairs.json")
+        assert code == 0 and "4 exemplars each from train" in said and "one sequence" not in said, (said, err)
+        pairs = json.loads((Path(tmp) / "pairs.json").read_text())
+        assert list(pairs) == ["walk2_0", "walk2_1"] and set(pairs["walk2_0"]) == {f"walk{i}_{j}" for i in (0, 1)
+                                                                                   for j in (0, 1)}
+        assert "of train" in call(rabit_retrieve, home, "--classes", 7, "-o", Path(tmp) / "pairs.json")[1]

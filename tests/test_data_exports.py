@@ -5,9 +5,11 @@ import numpy as np
 import tempfile
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
+from rabit.core.files import list_files
+from rabit.core.trials import fails
 from rabit.data.exports import ADE_NAMES
 from rabit.data.exports import MACHINE_COLORS
+from rabit.data.exports import check_no_namesakes
 from rabit.data.exports import find_label_studio
 from rabit.data.exports import find_labelme
 from rabit.data.exports import known_classes
@@ -22,12 +24,6 @@ def write(root, files):
         if isinstance(content, np.ndarray): Image.fromarray(content.astype(np.uint8)).save(file)
         else: file.write_text(content if isinstance(content, str) else json.dumps(content))
     return Path(root)
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_the_classes_of_a_folder_are_those_that_its_tool_lists():
@@ -98,3 +94,17 @@ def test_brush_labels_are_put_together_by_task_and_by_label():
         assert layout.ids(parts).tolist() == [[1, 255], [2, 0]]
         write(d, {"task-12-annotation-4-by-you@x.org-tag-car-0.png": car})
         assert "several annotations" in fails(find_label_studio, root)
+
+
+def test_images_with_namesakes_are_refused_and_images_alone_are_not():
+    with tempfile.TemporaryDirectory() as d:
+        photo, ids = np.zeros((2, 2, 3)), np.zeros((2, 2))
+        root = write(d, {f"images/street{c}_leftImg8bit.png": photo for c in "abcd"})
+        images = list_files(root/"images")
+        check_no_namesakes(root, images)
+        check_no_namesakes(write(d, {"thumbs/streeta_leftImg8bit.jpg": photo, "other/x.png": photo}), images)
+        assert "maps/streeta_seg" in fails(check_no_namesakes, write(d, {f"maps/street{c}_seg.png": ids
+                                                                         for c in "ab"}), images)
+        names = [f"{c}{end}.png" for c in "abcd" for end in ("", "-truth")]
+        assert "a-truth and 3 more" in fails(check_no_namesakes, root, {n[:-4]: root/n for n in names})
+        check_no_namesakes(root, {f"walk_{i}": root/f"walk_{i}.png" for i in range(9)})

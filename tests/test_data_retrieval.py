@@ -5,12 +5,13 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.data.datasets import FolderDataset
 from rabit.data.layouts import open_folder
 from rabit.data.pair_lists import write_pairs
 from rabit.data.pairs import group_of
+from rabit.data.pairs import write_walks
 from rabit.data.retrieval import deep_features
 from rabit.data.retrieval import how_many
 from rabit.data.retrieval import image_signature
@@ -21,29 +22,11 @@ from rabit.matching.street import street_pairs
 from rabit.networks.features import VGG19
 from torch import Tensor
 
-def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
-    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
-    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
-    for name in ("images", "labels"): (root/name).mkdir(parents=True)
-    for i in range(walks):
-        for j in range(frames):
-            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
-            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
-            labels = r["labels"][i, :, window].byte().numpy()
-            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
-    return root
-
 def save(x, path):
     "Store an image (3, h, w) or bytes (h, w[, 3])"
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
     else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_signatures_have_length_1_and_do_not_see_where_things_are():
@@ -96,3 +79,25 @@ def test_retrieval_by_features_finds_the_twin_in_the_other_group():
             assert all(b[0] != t[0] for t, best in found.items() for b in best)
         message = fails(retrieve_by_features, dataset, lambda x: x.mean((2, 3)), k=5, progress=False)
         assert "k=5" in message and "only 4" in message
+
+
+def test_targets_of_one_split_get_exemplars_of_another_and_never_of_their_own_group():
+    with tempfile.TemporaryDirectory() as d:
+        whole = write_walks(f"{d}/whole", walks=4, frames=3)
+        for kind in ("images", "labels"):
+            for f in sorted((whole/kind).iterdir()):
+                part = "val" if f.name.startswith("walkA") or f.name == "walkB_02.png" else "train"
+                (Path(d)/"town"/part/kind).mkdir(parents=True, exist_ok=True)
+                f.rename(Path(d)/"town"/part/kind/f.name)
+        val, train = (open_folder(f"{d}/town", None, 7, (32, 32), part, augment=False)
+                      for part in ("val", "train"))
+        found = dict(retrieve(val, 4, False, pool=train))
+        assert list(found) == ["walkA_00", "walkA_01", "walkA_02",
+                               "walkB_02"] and {*map(len, found.values())} == {4}
+        assert all(e in train.stems and group_of(e) != group_of(t) for t, es in found.items() for e in es)
+        deep = retrieve_by_features(val, lambda x: x[:, :, ::8, ::8], 2, progress=False, pool=train)
+        assert all(e in train.stems for _, es in deep for e in es)
+        pairs = write_pairs([*found.items()], f"{d}/pairs.json")
+        listed = open_folder(f"{d}/town", None, 7, (32, 32), "val", exemplars=pairs)
+        assert listed[0]["image"].shape == (3, 32, 32) and len(listed) == 4
+        assert "cannot tell apart" in fails(retrieve, val, progress=False, pool=val)

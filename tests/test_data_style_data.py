@@ -92,6 +92,20 @@ def test_a_dataloader_with_workers_gives_the_same_batches():
         assert i == 1
 
 
+def test_label_maps_beside_photographs_are_no_contents():
+    with tempfile.TemporaryDirectory() as d:
+        for name in (
+            "JPEGImages/a.jpg",
+            "JPEGImages/b.jpg",
+            "SegmentationClass/a.png",
+            "SegmentationClass/b.png",
+        ):
+            (Path(d) / name).parent.mkdir(exist_ok=True)
+            Image.new("L", (8, 8)).save(Path(d) / name)
+        assert [f.name for f in style_dataset(d, (8, 8)).contents] == ["a.jpg", "b.jpg"]
+        assert [f.name for f in style_dataset(f"{d}/JPEGImages", (8, 8)).contents] == ["a.jpg", "b.jpg"]
+
+
 def test_a_name_of_a_world_or_a_folder_with_one_role_or_two_finds_its_dataset():
     home = Path(tempfile.mkdtemp())
     for i, p in enumerate(StyleDataset(size=(16, 16)).batch(range(4))["image"]):

@@ -55,6 +55,10 @@ def test_a_condition_is_read_as_its_kind_wants_it():
     drawing = Image.fromarray(chalk)
     assert read_condition(drawing, "edges").equal(read_edges(drawing))
     assert read_condition(drawing, "image").equal(read_image(drawing))
+    for kind in ("edges", "image"):                               # a label map is neither
+        try: read_condition(np.arange(600).reshape(20, 30) // 100, kind)
+        except RabitError as error: assert "label map" in str(error)
+        else: assert False, kind
     points = np.stack([np.arange(18.) * 3, np.arange(18.) * 2 + 1, np.full(18, .9)], 1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/"a.json"

@@ -5,13 +5,16 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
+from rabit.core.colors import color_labels
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import to_pil
 from rabit.inputs.edges import canny
 from rabit.inputs.edges import edge_distance
 from rabit.inputs.edges import edges_condition
 from rabit.inputs.edges import fit_edges
 from rabit.inputs.edges import fit_edges_condition
 from rabit.inputs.edges import image_edges
+from rabit.inputs.edges import paint_edges
 from rabit.inputs.edges import part_edges
 from rabit.inputs.edges import read_edges
 from rabit.matching.street import street_pairs
@@ -84,6 +87,33 @@ def test_drawings_are_read_either_way_round():
             Image.fromarray(a).save(Path(folder)/f"{name}.png")
             assert read_edges(Path(folder)/f"{name}.png").equal(wanted)
             assert read_edges(Image.fromarray(a)).equal(wanted)
+    assert read_edges(chalk > 0).equal(wanted)
     try: read_edges(Image.new("L", (5, 5), 9))
     except RabitError as error: assert "one color" in str(error)
     else: assert False
+
+
+def test_drawings_of_every_kind_pass_and_photographs_and_label_maps_do_not():
+    import pytest
+    pytest.importorskip("skimage")
+    def refusal(x):
+        "The message in which reading a drawing ends, or nothing"
+        try: read_edges(x)
+        except RabitError as error: return str(error)
+        return ""
+
+    r = street_pairs(range(8), size=(96, 96))
+    for i in range(8):
+        photograph, parts = r["image"][i:i + 1], r["labels"][i:i + 1]
+        for lines in (part_edges(parts), canny(photograph)):
+            drawing = Image.fromarray(lines[0].numpy()).convert("L")
+            large = drawing.resize((200, 200), Image.Resampling.BILINEAR)
+            shown = to_pil(paint_edges(edges_condition(lines)))
+            for x in (drawing, large, drawing.point(lambda v: 255 - .7 * v), shown): assert refusal(x) == ""
+        ids = parts[0].byte().numpy()
+        bordered = np.where(part_edges(parts)[0], 255, ids).astype(np.uint8)
+        house = ids == np.bincount(ids.ravel()).argsort()[-2]
+        view = to_pil(photograph)
+        for x in (view, view.convert("L"), ids, bordered, house, to_pil(color_labels(parts))):
+            assert "canny" in refusal(x)
+    print(refusal(view))

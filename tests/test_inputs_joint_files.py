@@ -5,6 +5,7 @@ import numpy as np
 import tempfile
 import torch
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import RabitWarning
@@ -136,8 +137,8 @@ def test_the_largest_person_is_chosen_and_a_number_chooses_another():
     persons = _poses([np.zeros((18, 3)), stray, body * [.5, .5, 1], body], None, "x.json")
     assert pick_person(persons).people.equal(persons.people[3:])
     assert all(pick_person(persons, n).people.equal(persons.people[n - 1:n]) for n in (1, 2, 3, 4))
-    assert pick_person(persons._replace(people=persons.people[:2])).people[0, 10, 0] == 900
-    nobody = persons._replace(people=persons.people[:0])
+    assert pick_person(replace(persons, people=persons.people[:2])).people[0, 10, 0] == 900
+    nobody = replace(persons, people=persons.people[:0])
     assert pick_person(nobody) is nobody and pick_person(nobody, 1) is nobody
     for n in (0, -1, 5): assert f"person {n} is asked for; a number from 1 to 4" in (
         refusal(pick_person, persons, n))
@@ -197,7 +198,10 @@ def test_key_points_of_a_file_become_channels_of_the_size_that_is_said():
         sized = dict(canvas_width=60, canvas_height=50)
         for points in (ours, ours / [60, 50, 1]):
             assert (read_joints_condition(written(points, **sized), (100, 120)) - wanted).abs().max() < 1e-5
-        square = read_joints_condition(written(ours, **sized), (100, 100))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            square = read_joints_condition(written(ours, **sized), (100, 100))
+        assert "60×50, of another shape than the exemplar, 100×100" in str(told[0].message)
         assert square.shape == (1, 35, 91, 110) and square[0, :18].amax((1, 2)).min() > .5
         torch.testing.assert_close(read_joints_condition(written(ours / [60, 50, 1]), (50, 60)),
                                    joints_condition(here, (50, 60)), atol=1e-5, rtol=0)
@@ -205,6 +209,8 @@ def test_key_points_of_a_file_become_channels_of_the_size_that_is_said():
                                       (ours, (400, 400), "smaller image"), (ours, (0, 5), "canvas"),
                                       (ours * 0, (50, 60), "shows nobody")):
             assert words in refusal(read_joints_condition, written(points), canvas), words
+        lying = written(ours, canvas_width=18, canvas_height=15)
+        assert "lie inside 18×15 pixels, as it says" in refusal(read_joints_condition, lying, (50, 60))
         for points, canvas, words in ((ours, (150, 150), "smaller image"),
                                       ([ours / 2, ours], (50, 60), "person 2")):
             people = [dict(pose_keypoints_2d=p.ravel().tolist()) for p in np.reshape(points, (-1, 18, 3))]

@@ -4,6 +4,7 @@ import json
 import tempfile
 import torch
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.inputs.joint_files import Poses
@@ -39,9 +40,9 @@ def test_one_person_is_followed_through_changing_orders_and_ghosts_and_a_cut_is_
     empty = Poses(torch.zeros(0, 18, 3), None, False, "none.json")
     ghosts = Poses(torch.zeros(2, 18, 3), None, False, "ghosts.json")
     assert [f is None for f in follow_person([empty, walk[0], ghosts, walk[1]])] == [True, False, True, False]
-    far = scene(0)._replace(people=scene(0).people[[1, 0]] + torch.tensor([500., 500., 0]))
+    far = replace(scene(0), people=scene(0).people[[1, 0]] + torch.tensor([500., 500., 0]))
     assert follow_person([walk[0], far])[1].people[0].equal(far.people[largest_person(far)])
-    hollow = scene(0)._replace(people=scene(0).people * torch.tensor([1, 1, 0.]).view(3, 1, 1))
+    hollow = replace(scene(0), people=scene(0).people * torch.tensor([1, 1, 0.]).view(3, 1, 1))
     for who, words in ((3, "person 3 has no key points"), (4, "a number from 1 to 3")):
         try: follow_person([hollow], who)
         except RabitError as error: assert words in str(error), error

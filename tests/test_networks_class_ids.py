@@ -36,6 +36,13 @@ def test_ids_of_a_file_become_classes_of_a_model_by_number_or_name():
     else: raise AssertionError("a street has boats")
 
 
+def test_colors_of_cityscapes_are_classes_and_its_numbers_are_renumbered():
+    known = dict(classes=19, label_mapping="cityscapes")
+    road_and_car = np.array([[[128, 64, 128], [0, 0, 142]]], np.uint8)
+    assert read_model_labels(known, np.array([[7, 26]], np.uint8)).tolist() == [[[0, 13]]]
+    assert read_model_labels(known, Image.fromarray(road_and_car)).tolist() == [[[0, 13]]]
+
+
 def test_ids_that_a_model_does_not_know_are_told_with_the_classes_that_it_knows_and_can_be_mapped():
     with TemporaryDirectory() as folder:
         path, colored = Path(folder) / "labels.png", Path(folder) / "colored.png"

@@ -14,6 +14,7 @@ from rabit.networks.model_options import WorkingSize
 from rabit.networks.model_options import checkpoint_name
 from rabit.networks.model_options import condition_of
 from rabit.networks.model_options import load_model
+from rabit.networks.model_options import refuse_poses
 from rabit.networks.translate import rabit
 from tempfile import TemporaryDirectory
 
@@ -40,6 +41,20 @@ def test_a_model_is_loaded_by_its_options_and_told_where_it_does_not_fit():
         except RabitError as e: print(e); assert folder in str(e) and "labels" in str(e)
         else: raise AssertionError("label maps were taken for images")
     assert checkpoint_name(None) == "street-128" and checkpoint_name(None, style=True) == "style-64"
+
+
+def test_key_points_given_to_a_model_of_labels_are_called_what_they_are():
+    model = rabit(3, (32, 32), width=4, features=8)
+    with TemporaryDirectory() as folder:
+        for name in ("a_keypoints.json", "b.png"): (Path(folder) / name).touch()
+        refuse_poses(model, Path(folder))                               # a note beside label maps
+        refuse_poses(model, Path(folder) / "b.png")
+        (Path(folder) / "b.png").unlink()
+        for path in (Path(folder), Path(folder) / "a_keypoints.json"):
+            try: refuse_poses(model, path)
+            except RabitError as e: assert "holds key points" in str(e) and "a label map" in str(e)
+            else: raise AssertionError(path)
+            refuse_poses(rabit(35, (32, 32), width=4, features=8, condition="joints", position="coord"), path)
 
 
 def test_label_maps_are_read_with_their_palette_and_other_conditions_are_left_to_the_model():

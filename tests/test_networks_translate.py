@@ -6,11 +6,14 @@ from PIL import Image
 from pathlib import Path
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import crop_to
+from rabit.core.tensors import labels_at
+from rabit.core.tensors import labels_of
 from rabit.core.tensors import one_hot
 from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import resize
+from rabit.core.tensors import sample_at
 from rabit.core.tensors import to_pil
-from rabit.inputs.conditions import paint_condition
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.inputs.samples import SceneDataset
@@ -18,13 +21,40 @@ from rabit.inputs.samples import conditions_of
 from rabit.matching.match import dense_match
 from rabit.matching.street import STREET_CLASSES
 from rabit.matching.street import street_pairs
+from rabit.networks.model import TranslatorOutput
 from rabit.networks.translate import Translator
+from rabit.networks.translate import evaluating
 from rabit.networks.translate import full_size_positions
 from rabit.networks.translate import guided_upsample
-from rabit.networks.translate import looks_like_labels
 from rabit.networks.translate import rabit
 from rabit.networks.translate import same_area
 from tempfile import TemporaryDirectory
+from torch import Tensor
+
+def exemplar_detail(
+    found:TranslatorOutput,  # of a pass at working sizes
+    exemplar:Tensor,   # (1, 3, H, W), whole
+    full:tuple,        # (h, w) of the whole condition
+    work:tuple,        # ((h, w), (H, W)): the working sizes of condition and exemplar
+    labels:tuple=(),   # of the condition at its working size and whole; (): it is no label map
+    exemplar_labels:Tensor|None=None,  # (1, H, W) of the whole exemplar, with label maps
+    multiple:int=8,    # of the padded sides
+)->Tensor:             # (1, 3, *full)
+    "What the exemplar shows, where the match can be trusted, and the working size could not hold"
+    fetched = exemplar.new_zeros((), device=found.image.device)
+    alike, kept = fetched, fetched
+    for place, weight in full_size_positions(found.match, work, (full, exemplar.shape[-2:]), multiple):
+        here, same = sample_at(exemplar.to(place.device), place), weight
+        if exemplar_labels is not None:
+            same = weight * (labels_at(exemplar_labels, place) == labels[1])[:, None]
+        fetched = fetched + weight * here
+        alike = alike + same * here
+        kept = kept + same
+    # of the same label where there is any
+    if labels: fetched = torch.where(kept > 0, alike / kept.clamp_min(1e-6), fetched)
+    fine = fetched - guided_upsample(resize(fetched, work[0]), full, *labels)
+    padded = tuple(-(-n // multiple) * multiple for n in work[0])
+    return fine * kept * resize(crop_to(resize(found.confidence, padded), work[0]), full)
 
 def tiny(**changes):
     "A small untrained model, always the same"
@@ -57,22 +87,6 @@ def small_drawing():
     "A face as a drawing of white lines, 96×80"
     edges = SceneDataset("face", size=(80, 96)).batch([3])["condition"][0, 0]
     return Image.fromarray((edges * 255).byte().numpy())
-
-
-def test_label_maps_are_told_from_drawings_and_photographs():
-    labels, drawing = street_pairs([6], size=(64, 64))["labels"][0], np.zeros((64, 64), np.uint8)
-    drawing[::9] = drawing[1::9] = 255
-    ids = Image.fromarray(labels.byte().numpy())
-    indexed = ids.copy(); indexed.putpalette([7 * i % 256 for i in range(768)])
-    unknown = Image.fromarray(np.where(drawing > 0, 255, labels.numpy()).astype(np.uint8))
-    for x in (ids, indexed, indexed.convert("RGB"), unknown): assert looks_like_labels(x)
-    assert not looks_like_labels(indexed.convert("RGB"), colors=False)
-    soft = Image.fromarray(drawing).resize((50, 50), Image.Resampling.BILINEAR)
-    faces = SceneDataset("face", size=(64, 64)).batch([3])
-    painted, photograph = to_pil(paint_condition(faces["condition"], "edges")), to_pil(faces["image"])
-    two_values = Image.fromarray(drawing).convert("1")
-    for x in (drawing, two_values, soft, painted, photograph, photograph.convert("L")):
-        assert not looks_like_labels(x)
 
 
 def test_working_sizes_keep_the_shape_and_take_the_area():
@@ -121,8 +135,37 @@ def test_paths_images_and_tensors_lead_to_the_same_image():
         ):
             assert model.translate(x, Image.open(exemplar)).tobytes() == wanted.tobytes()
         assert model.translate(labels, read_image(exemplar)).tobytes() == wanted.tobytes()
+        ids, look = np.asarray(Image.open(labels)), np.asarray(Image.open(exemplar))
+        assert model.translate(ids, look).tobytes() == wanted.tobytes()
+        with open(labels, "rb") as a, open(exemplar, "rb") as b:
+            assert model.translate(a, b).tobytes() == wanted.tobytes()
+        images = model.translate([labels, ids], look)             # a list of images
+        assert [x.tobytes() for x in images] == [wanted.tobytes()] * 2
+        own = home / "exemplar_labels.png"
+        assert model.edit(look, own, Image.open(own)).size == (56, 64)
         # as it was: a model in training stays there
         assert model.training
+
+
+def test_a_large_output_made_in_strips_is_the_plain_one():
+    labels = street_pairs([6], seed=0, size=(200, 150))["labels"]
+    exemplar = street_pairs([3], seed=0, size=(190, 310))
+    for model, condition, own in (
+        (Translator.from_pretrained("street-64"), labels, None),
+        (Translator.from_pretrained("street-64"), labels, exemplar["exemplar_labels"]),
+        (Translator.from_pretrained("style-64"), exemplar["image"], None),
+    ):
+        made, found = model.answer(condition, exemplar["exemplar"], own)
+        full, look = tuple(condition.shape[-2:]), exemplar["exemplar"].shape[-2:]
+        work = tuple(same_area(n, (64, 64)) for n in (full, look))
+        with evaluating(model):
+            small = model.resize_condition(condition, work[0])
+            guides = (labels_of(small), condition) if condition.ndim == 3 else ()
+            ids = model.exemplar_ids(found, exemplar["exemplar"], own, work[1]) if guides else None
+            plain = guided_upsample(found.image, full, *guides)
+            assert (made - plain).abs().max() > .1  # there is detail
+            plain = plain + exemplar_detail(found, exemplar["exemplar"], full, work, guides, ids)
+        assert (made - plain.clamp(-1, 1)).abs().max() < 1e-3 < 1 / 255
 
 
 def test_translate_restores_the_mode_when_it_fails():
@@ -228,7 +271,7 @@ def test_a_condition_of_another_kind_is_refused():
     for classes, kind in ((2, "edges"), (35, "joints"), (3, "image")):
         model = tiny(classes=classes, condition=kind, position="coord").eval()
         assert fails(lambda: model.translate(labels, exemplar), "label map", f"conditions are {kind}")
-        looks = "OpenPose" if kind == "joints" else "looks like a label map"
+        looks = "OpenPose" if kind == "joints" else "no drawing of lines" if kind == "edges" else "a label map"
         assert fails(lambda: model.translate(ids, exemplar), looks)
         assert fails(lambda: model.edit(exemplar, labels, labels), "label map", kind)
     assert fails(lambda: tiny().translate(exemplar, exemplar), "shape (1, 3, 64, 64)", "(1, 7, h, w)")

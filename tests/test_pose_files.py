@@ -136,6 +136,7 @@ def test_every_dialect_gives_the_joints_that_went_in(tmp_path):
     assert min(count.values()) > 40, count
 
 
+@pytest.mark.filterwarnings("ignore::rabit.core.tensors.RabitWarning")
 def test_channels_lie_where_the_file_says_on_a_smaller_exemplar(tmp_path):
     "Sixty of them as conditions of 48 pixels or so: every seen joint peaks at its scaled place, or a refusal"
     done = refused = 0

@@ -154,21 +154,21 @@ def test_a_video_of_key_points_holds_or_leaves_out_frames_without_a_person():
             return call(place / name, place / "look.png", "-o", place / "out", "--checkpoint", place / weights,
                         "--device", "cpu", *more)
         code, out, err = film("a")
-        assert code == 0 and "(4 frames; 1 show nobody: with the pose before)" in out, err
+        assert code == 0 and "(4 frames; nobody in 1: the pose before is held)" in out, err
         first = [np.asarray(Image.open(f)) for f in sorted((place / "out").iterdir())]
         assert first[0].shape == (48, 56, 3)
         shutil.rmtree(place / "out")
         code, out, err = film("a", "--missing", "skip", "--temporal-smoothing", "0")
-        assert code == 0 and "(3 frames; 1 show nobody: left out)" in out, err
+        assert code == 0 and "(3 frames; nobody in 1: left out)" in out, err
         shutil.rmtree(place / "out")
         for name, more, weights, words in (
             ("late", (), "weights", "the first 1 of 2 frames show nobody"),
             ("none", ("--missing", "skip"), "weights", "none of its 2 frames shows a person"),
             ("a", ("--person", "2"), "weights", "person 2 is asked for; a number from 1 to 1"),
             ("a", ("--missing", "hold"), "labels", "--missing is for key points"),
-            ("a", (), "labels", "holds no files to read"),
+            ("a", (), "labels", "holds key points, and this checkpoint wants a label map"),
         ):
             code, out, err = film(name, *more, weights=weights)
             assert code == 2 and words in err and err.count("\n") == 1, err
         code, out, err = film("late", "--missing", "skip")
-        assert code == 0 and "(1 frames; 1 show nobody: left out)" in out, err
+        assert code == 0 and "(1 frames; nobody in 1: left out)" in out, err

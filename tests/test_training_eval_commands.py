@@ -1,6 +1,7 @@
 # Generated from nbs/5_training/58_eval_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
 import io
+import math
 from PIL import Image
 from contextlib import redirect_stderr
 from contextlib import redirect_stdout
@@ -13,12 +14,26 @@ from rabit.core.tensors import to_pil
 from rabit.matching.street import street_pairs
 from rabit.training.checkpoint import STATE
 from rabit.training.config import preset
+from rabit.training.eval_commands import COLUMNS
 from rabit.training.eval_commands import MEASURED
+from rabit.training.eval_commands import ROWS
+from rabit.training.eval_commands import legend
 from rabit.training.eval_commands import rabit_eval
 from rabit.training.eval_commands import stopped_run
 from rabit.training.eval_commands import unused_folder
 from rabit.training.evaluate import BASELINES
+from rabit.training.evaluate import METRICS
+from rabit.training.evaluate import table
 from tempfile import TemporaryDirectory
+
+
+def test_a_legend_explains_what_is_known_and_nothing_else():
+    found = {"mine": dict(epe=math.nan, swd=.2), "same position": dict(epe=math.nan, swd=.1, l1=math.nan)}
+    assert table(found, known_only=True).splitlines()[0] == "|  | swd |"
+    told = legend(found).splitlines()
+    assert told[0].startswith("- swd: ") and told[2] == "Rows that learn nothing:"
+    assert told[4:] == ["- same position: the exemplar itself, copied"]
+    assert COLUMNS.keys() == METRICS.keys() - {"per_class"} and ROWS.keys() >= BASELINES.keys()
 
 
 def test_photographs_are_measured_beside_rows_that_need_no_ground_truth():

@@ -9,17 +9,12 @@ from rabit.matching.errors import same_position
 from rabit.matching.match import Match
 from rabit.matching.match import dense_match
 from rabit.matching.street import street_pairs
-from rabit.training.evaluate import BASELINES
-from rabit.training.evaluate import COLUMNS
-from rabit.training.evaluate import METRICS
-from rabit.training.evaluate import ROWS
 from rabit.training.evaluate import auc
 from rabit.training.evaluate import baseline_table
 from rabit.training.evaluate import class_present
 from rabit.training.evaluate import class_table
 from rabit.training.evaluate import evaluate
 from rabit.training.evaluate import image_scores
-from rabit.training.evaluate import legend
 from rabit.training.evaluate import match_scores
 from rabit.training.evaluate import predict
 from rabit.training.evaluate import table
@@ -59,15 +54,6 @@ def test_the_ground_truth_scores_best_and_scores_of_unknown_ground_truth_are_mis
     blind = match_scores(batch["position"], batch["exemplar"], photo) | image_scores(batch["image"], photo)
     assert math.isnan(blind["epe"]) and math.isnan(blind["l1"]) and "pck_things" not in blind
     assert blind["swd"] == 0 and blind["copy_score"] < 1e-5
-
-
-def test_a_legend_explains_what_is_known_and_nothing_else():
-    found = {"mine": dict(epe=math.nan, swd=.2), "same position": dict(epe=math.nan, swd=.1, l1=math.nan)}
-    assert table(found, known_only=True).splitlines()[0] == "|  | swd |"
-    told = legend(found).splitlines()
-    assert told[0].startswith("- swd: ") and told[2] == "Rows that learn nothing:"
-    assert told[4:] == ["- same position: the exemplar itself, copied"]
-    assert COLUMNS.keys() == METRICS.keys() - {"per_class"} and ROWS.keys() >= BASELINES.keys()
 
 
 def test_photographs_without_a_known_answer_have_no_row_of_ground_truth():

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from fastcore.docments import docments
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, Union
@@ -42,6 +42,8 @@ def error_line(
         said = "there is not enough memory; smaller images, or a smaller --size or --batch, may fit"
     elif isinstance(e, (NotImplementedError, TypeError)) and "MPS" in str(e):   # what Apple's GPUs lack
         said = f"this device cannot do it ({str(e).splitlines()[0]}); --device cpu always can"
+    elif isinstance(e, ValueError) and "null byte" in str(e):
+        said = "a path holds a null character, which no file has in its name"
     else: return None
     return printable(" ".join(said.split("\n")))
 
@@ -188,14 +190,19 @@ def _add_option(p:Parser, parameter:inspect.Parameter, text:str|None):
     p.old.update({old: flag for old in arg.old})
 
 # %% ../../nbs/0_core/06_commands.ipynb #156693e3
+@cache
+def _parameters(f):  # a function → parameters, each with its comment
+    "What the source of a function says, read once"
+    texts = docments(f, returns=False)
+    return [(p, texts.get(p.name)) for p in inspect.signature(f).parameters.values()]
+
 def parser_of(
     f:Callable,  # a function whose parameters are annotated and documented
 )->Parser:
     "The command line of a function: parameters without a default are positional, all others are options"
     f = inspect.unwrap(f)
-    p, texts = Parser(f.__name__, f.__doc__ or ""), docments(f, returns=False)
-    for parameter in inspect.signature(f).parameters.values():
-        _add_option(p, parameter, texts.get(parameter.name))
+    p = Parser(f.__name__, f.__doc__ or "")
+    for parameter, text in _parameters(f): _add_option(p, parameter, text)
     return p
 
 def parse_args(

@@ -304,8 +304,9 @@ def to_pil(
     "An image tensor as a PIL image"
     x = check_image(x if x.ndim == 4 else x[None])
     check(len(x) == 1, f"expected one image, got {len(x)}")
-    scaled = (x[0].detach().float().cpu().clamp(-1, 1) + 1) * 127.5
-    return Image.fromarray(scaled.round().byte().permute(1, 2, 0).numpy())
+    def numbers(rows): return ((rows.float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte()
+    strips = [numbers(rows).permute(1, 2, 0) for rows in x[0].detach().split(512, 1)]  # less memory
+    return Image.fromarray(torch.cat(strips).numpy())
 
 # %% ../../nbs/0_core/00_tensors.ipynb #7740a83d
 def center_normalize(

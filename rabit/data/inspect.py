@@ -87,7 +87,8 @@ def _inspect_split(layout:Layout, split:str, classes:int|None, most:int|None) ->
                 problems=problems)
 
 # %% ../../nbs/4_data/45_inspect.ipynb #8c41aab4
-_OTHER_FOLDERS = dict(segmentationobject="instances, not classes",
+_OTHER_FOLDERS = dict(**{"celebamask-hq-mask-anno": "masks of parts; whole label maps are taken, and glasses "
+                         "laid on them"}, segmentationobject="instances, not classes",
                       segmentationobjectpng="instances, not classes",
                       segmentationclassvisualization="drawings of label maps", gtcoarse="coarse annotations",
                       masks_human="drawings of label maps", segmentationclassnpy="arrays")
@@ -113,9 +114,9 @@ def _why_not(file:Path, lists:bool) -> str:
     if file.stem.endswith(OTHER_FORMS): return "another form of what is taken"
     return "in no list" if lists else "in none of the folders that are read"
 
-def _place(file:Path) -> str:
-    "The folder of a file, at most two deep, with a slash"
-    return "".join(f"{part}/" for part in file.parts[:-1][:2])
+def _place(file:Path, deep:int=2) -> str:
+    "The folder of a file, at most so deep, with a slash"
+    return "".join(f"{part}/" for part in file.parts[:-1][:deep])
 
 def folder_contents(root:Path, # a data folder
     layout:Layout, # what it is
@@ -134,7 +135,7 @@ def folder_contents(root:Path, # a data folder
             file = path.relative_to(root)
             if str(path) in exact or _begins(path, starts): taken[_place(file)] += 1
             elif str(path) not in read | problems:
-                left.setdefault((_place(file), _why_not(file, bool(lists))), []).append(file)
+                left.setdefault((_place(file, 1), _why_not(file, bool(lists))), []).append(file)
     return taken, left
 
 def _contents_notes(root:Path, layout:Layout, most:int=8) -> list[str]:

@@ -34,19 +34,26 @@ def image_signature(image:Tensor, # (3, h, w) in [-1, 1]
     return torch.cat([(x / x.sum().clamp(min=1)).sqrt() for x in (color, area)]) / math.sqrt(2)
 
 # %% ../../nbs/4_data/44_retrieval.ipynb #f09c60a5
-def _too_near(rows:Tensor, group:Tensor) -> Tensor:
-    "Which images (n) may not serve those of some rows (m): (m, n) bool"
+def _too_near(rows:Tensor, group:Tensor, pool:Tensor|None) -> Tensor:
+    "Which images (n), of a pool or of the set itself, may not serve those of some rows (m): (m, n) bool"
+    if pool is not None: return group[rows][:, None] == pool
     n = len(group)
     if not bool((group == group[0]).all()): return group[rows][:, None] == group
     return (rows[:, None] - torch.arange(n)).abs() < max(1, n // 8)
 
+def _numbered(groups, pool_groups=None) -> tuple[Tensor, Tensor|None]:
+    "Groups as numbers, those of a pool in the same numbering"
+    every = torch.from_numpy(np.unique([*groups, *(pool_groups or ())], return_inverse=True)[1])
+    return every[:len(groups)], None if pool_groups is None else every[len(groups):]
+
 def how_many(groups, # of every image, in order
     k:int|None=None, # exemplars per target; None = 5, or as many as there are
+    pool_groups=None, # of the images that may be exemplars; None = those of the set itself
     ) -> int: # k
     "As many exemplars as are wanted, if every image has so many that may serve it"
-    group = torch.from_numpy(np.unique(groups, return_inverse=True)[1])
+    group, pool = _numbered(groups, pool_groups)
     blocks = torch.arange(len(group)).split(64)
-    fewest = min(int((~_too_near(rows, group)).sum(1).min()) for rows in blocks)
+    fewest = min(int((~_too_near(rows, group, pool)).sum(1).min()) for rows in blocks)
     k = min(5, max(1, fewest)) if k is None else k
     check(1 <= k <= fewest, f"k={k}, but some images have only {fewest} others outside their group; "
           f"{f'1 to {fewest} would fit' if fewest else 'images of another group are needed'}")
@@ -56,27 +63,41 @@ def nearest_of_other_groups(features:Tensor, # (n, d)
     groups, # of every image, in order
     k:int, # how many, see `how_many`
     batch_size:int=16, # images at a time
+    pool:Tensor|None=None, # (m, d) of the images that may be exemplars; None = the set itself
+    pool_groups=None, # of these
     ) -> list[list[int]]: # indices, best first
     "For each image the k others with the largest cosine that may serve it as exemplar"
-    group = torch.from_numpy(np.unique(groups, return_inverse=True)[1])
-    blocks = torch.arange(len(group)).split(batch_size)
-    f = features / features.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    group, pool_group = _numbered(groups, pool_groups)
+    f, g = (x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+            for x in (features, features if pool is None else pool))
     best:list[list[int]] = []
-    for rows in blocks:
-        cosine = (f[rows] @ f.T).masked_fill(_too_near(rows, group), -2)
+    for rows in torch.arange(len(group)).split(batch_size):
+        cosine = (f[rows] @ g.T).masked_fill(_too_near(rows, group, pool_group), -2)
         best += cosine.topk(k).indices.tolist()
     return best
+
+def _ranked(dataset:FolderDataset, pool:FolderDataset|None, k:int|None, features:Callable,
+            batch_size:int) -> list:
+    "Exemplars of every image, by a function from a dataset to a feature of each of its images"
+    source, groups = (dataset, None) if pool is None else (pool, pool.groups)
+    twice = sorted(set(dataset.stems) & set(source.stems)) if pool is not None else []
+    check(not twice, f"{dataset.split} and {source.split} both have an image of the name "
+          f"{''.join(twice[:1])}, which " "a list of exemplars cannot tell apart; rename one")
+    k = how_many(dataset.groups, k, groups)
+    found = features(dataset), None if pool is None else features(pool)
+    best = nearest_of_other_groups(found[0], dataset.groups, k, batch_size, found[1], groups)
+    return [(t, [source.stems[j] for j in js]) for t, js in zip(dataset.stems, best)]
 
 def retrieve(dataset:FolderDataset, # the folder
     k:int|None=None, # exemplars per target; None = 5, or as many as there are
     progress:bool=True, # show a bar
+    pool:FolderDataset|None=None, # another split, whose images are the exemplars; None = the same
     ) -> list[tuple[str, list[str]]]: # target stem, its exemplar stems, best first
     "For each image the k most similar ones of other groups: cosine of color and label histograms"
-    k = how_many(dataset.groups, k)
-    bar = tqdm(dataset.stems, "histograms", disable=not progress)
-    f = torch.stack([image_signature(*dataset.read_pair(s), dataset.label_classes) for s in bar])
-    best = nearest_of_other_groups(f, dataset.groups, k)
-    return [(t, [dataset.stems[j] for j in js]) for t, js in zip(dataset.stems, best)]
+    def signatures(data):
+        bar = tqdm(data.stems, "histograms", disable=not progress)
+        return torch.stack([image_signature(*data.read_pair(s), data.label_classes) for s in bar])
+    return _ranked(dataset, pool, k, signatures, 16)
 
 # %% ../../nbs/4_data/44_retrieval.ipynb #f1dab7b5
 def deep_features(net:VGG19, # with weights
@@ -91,13 +112,14 @@ def retrieve_by_features(dataset:FolderDataset, # images, at its size
     k:int|None=None, # exemplars per target; None = 5, or as many as there are
     batch_size:int=16, # images at a time
     progress:bool=True, # show a bar
+    pool:FolderDataset|None=None, # another split, whose images are the exemplars; None = the same
     ) -> list[tuple[str, list[str]]]: # target stem, its exemplar stems, best first
     "For each image the k others with the nearest features (cosine) that are not of its own group"
-    k = how_many(dataset.groups, k)
     network = deep_features(VGG19(weights="download")) if network is None else network
-    stems, found = dataset.stems, []
-    for i in tqdm(range(0, len(stems), batch_size), "features", disable=not progress):
-        images = torch.stack([dataset.read_pair(s)[0] for s in stems[i:i + batch_size]])
-        found.append(network(images).flatten(1).float())
-    best = nearest_of_other_groups(torch.cat(found), dataset.groups, k, batch_size)
-    return [(t, [stems[j] for j in js]) for t, js in zip(stems, best)]
+    def features(data):
+        found = []
+        for i in tqdm(range(0, len(data.stems), batch_size), "features", disable=not progress):
+            images = torch.stack([data.read_pair(s)[0] for s in data.stems[i:i + batch_size]])
+            found.append(network(images).flatten(1).float())
+        return torch.cat(found)
+    return _ranked(dataset, pool, k, features, batch_size)

@@ -9,14 +9,15 @@ __all__ = ['KINDS', 'Kind', 'kind_of', 'check_kind', 'fit_condition', 'paint_con
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from PIL import Image
 from pathlib import Path
 from torch import Tensor
 from ..core.colors import color_labels
 from ..core.files import SUFFIXES
 from ..core.tensors import check, check_map, labels_of, RabitError, resize
-from .edges import edges_condition, fit_edges_condition, image_edges, paint_edges, read_edges
-from .images import read_image
+from rabit.inputs.edges import (
+    edges_condition, fit_edges_condition, image_edges, looks_like_ids, paint_edges, read_edges,
+)
+from .images import File, read_image
 from .joint_files import JOINT_SUFFIXES, Poses, read_joints_condition
 from .joints import joints_condition, paint_joints
 
@@ -58,7 +59,13 @@ def _describe_joints(image, labels, joints=None, **facts):
     return joints_condition(joints[None], image.shape[-2:])[0]
 
 def _of_image(image, labels=None, **facts): return image
-def _read_photograph(path, canvas=None): return read_image(path)
+def _read_photograph(path, canvas=None):
+    "An image; ids of classes are none"
+    image = read_image(path)
+    name = path if isinstance(path, (str, Path)) else "the image"
+    check(not looks_like_ids(image), f"{name} looks like a label map: it has a few dark greys. A photograph "
+          "is needed (color_labels in rabit.core.colors makes an image of a label map)")
+    return image
 def _read_drawing(path, canvas=None): return read_edges(path)
 def _paint_labels(condition): return color_labels(labels_of(condition))
 
@@ -67,7 +74,7 @@ def _model_args(name:str) -> dict: return dict(condition=name, position="coord")
 
 KINDS:dict[str, Kind] = {k.name: k for k in (
     Kind("labels", "a label map", None, "labels", _no_file, _paint_labels, _no_channels,
-         suffixes=tuple(s for s in SUFFIXES if s not in (".jpg", ".jpeg"))),
+         suffixes=tuple(s for s in SUFFIXES if s not in (".jpg", ".jpeg", ".avif"))),
     Kind("joints", "key points", 35, "joints", read_joints_condition, paint_joints, _describe_joints,
          suffixes=JOINT_SUFFIXES, model_args=_model_args("joints")),
     Kind("edges", "a drawing of lines", 2, "", _read_drawing, paint_edges, _describe_edges,
@@ -110,7 +117,7 @@ def paint_condition(condition:Tensor, # (b, c, h, w)
     return kind_of(kind).paint(check_kind(condition, kind))
 
 # %% ../../nbs/2_inputs/24_conditions.ipynb #9ec26c7b
-def read_condition(path:str|Path|Image.Image|Poses, # a drawing, key points (of a file), or a photograph
+def read_condition(path:File|Poses, # a drawing, key points (of a file), or a photograph
                    kind:str, # one of KINDS, but labels
                    canvas=None, # (h, w) of the exemplar, on which key points lie
                   ) -> Tensor: # (1, c, h, w)

@@ -4,18 +4,17 @@
 
 # %% auto #0
 __all__ = ['check_flat', 'part_edges', 'edge_distance', 'edges_condition', 'canny', 'image_edges', 'fit_edges',
-           'fit_edges_condition', 'paint_edges', 'read_edges']
+           'fit_edges_condition', 'paint_edges', 'looks_like_ids', 'read_edges']
 
 # %% ../../nbs/2_inputs/22_edges.ipynb #d31f6385
 import torch
 import torch.nn.functional as F
 import numpy as np
-from PIL import Image
 from pathlib import Path
 from torch import Tensor
 from ..core.devices import chunk_numel
 from ..core.tensors import check, check_image, check_size, LABEL_DTYPES, RabitError, to_pil
-from .images import read_image
+from .images import File, read_image
 
 # %% ../../nbs/2_inputs/22_edges.ipynb #7631c2cb
 def check_flat(x, types, who, kind):
@@ -118,11 +117,41 @@ def paint_edges(condition:Tensor, # (b, 2, h, w), see `edges_condition`
     "White lines over a faint distance"
     return torch.where(condition[:, :1] > .5, 1., .7 * condition[:, 1:] - 1).expand(-1, 3, -1, -1)
 
-# %% ../../nbs/2_inputs/22_edges.ipynb #7a5d9145
-def read_edges(path:str|Path|Image.Image, # a drawing: bright lines on dark, or dark lines on bright
+# %% ../../nbs/2_inputs/22_edges.ipynb #b2f916ce
+def _no_drawing(image:Tensor # (1, 3, h, w) in [-1, 1]
+               ) -> str: # "" = it is one
+    "What an image has that no drawing has"
+    apart = (image - image.flatten(2).median(2).values[..., None, None]).abs().amax(1)
+    lines = (apart > .1 * apart.amax())[0]
+    if apart.amax() < 1: return f"its ink is only {apart.amax() / 2:.0%} of the scale from its paper"
+    share = lines.float().mean()
+    if share > .5: return f"{share:.0%} of it has another tone than its paper"
+    side = 2 * max(2, round(.02 * max(image.shape[-2:]))) + 1
+    sums = F.pad(lines.int(), (1, 0, 1, 0)).cumsum(0).cumsum(1)   # of all above and to the left
+    squares = sums[side:, side:] - sums[side:, :-side] - sums[:-side, side:] + sums[:-side, :-side]
+    broad = ((squares == side * side).sum() / lines.sum()).item()
+    return f"{broad:.0%} of what is not paper lies inside broad areas" if broad > .15 else ""
+
+def looks_like_ids(image:Tensor # (1, 3, h, w) in [-1, 1]
+                  ) -> bool:
+    "Has a grey image few values, all of them small but for 255? They are ids of classes, not light"
+    if (image != image[:, :1]).any(): return False
+    values = torch.bincount((image[:, 0] * 127.5 + 127.5).round().int().flatten(), minlength=256).nonzero()
+    largest = 64 if values[-1] == 255 else 182  # an id in the largest public set; darker greys beside white
+    return 2 < len(values) <= 64 and values[values < 255].max().item() <= largest
+
+def read_edges(path:File, # a drawing: bright lines on dark, or dark lines on bright
               ) -> Tensor: # (1, 2, h, w), see `edges_condition`
-    "A drawing of lines as a condition; what covers less of it, bright or dark, is the lines"
-    grey = read_image(path).mean(1)
+    "A drawing of lines as a condition; photographs, label maps and masks are refused"
+    image = read_image(path)
+    grey = image.mean(1)
     bright = grey > (grey.amax() + grey.amin()) / 2
-    check(grey.amax() > grey.amin(), f"{path} has one color only; a drawing of lines is needed")
-    return edges_condition(bright if bright.float().mean() <= .5 else ~bright)
+    name = path if isinstance(path, (str, Path)) else "the drawing"
+    check(grey.amax() > grey.amin(), f"{name} has one color only; a drawing of lines is needed")
+    condition = edges_condition(bright if bright.float().mean() <= .5 else ~bright)
+    if (paint_edges(condition) - image).abs().mean() < .05: return condition  # painted by this library
+    wrong = "it has a few dark greys, as a label map has" if looks_like_ids(image) else _no_drawing(image)
+    check(not wrong, f"{name} is no drawing of lines: {wrong}. Edges of a photograph are found by "
+          "canny(read_image(…)), outlines of a label map by part_edges(read_labels(…)), both in "
+          "rabit.inputs.edges; edges_condition makes a condition of them")
+    return condition

@@ -9,9 +9,9 @@ __all__ = ['LEAST_SCORE', 'JOINT_SUFFIXES', 'Poses', 'read_poses', 'largest_pers
 # %% ../../nbs/2_inputs/23a_joint_files.ipynb #bff8005f
 import json, torch, warnings
 import numpy as np
+from dataclasses import dataclass, replace
 from pathlib import Path
 from torch import Tensor
-from typing import NamedTuple
 from ..core.files import natural_key
 from ..core.tensors import check, check_size, RabitError, RabitWarning
 from .joints import joints_condition, LIMBS
@@ -50,7 +50,8 @@ def _person(numbers, path, scores=None, least=0.):
     return _eighteen(np.where(missing[:, None], 0, p), path)
 
 # %% ../../nbs/2_inputs/23a_joint_files.ipynb #0cf39627
-class Poses(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Poses:
     "The persons of one image"
     people:Tensor                # (n, 18, 3): x, y, score (0 = not found), in the order of JOINTS
     canvas:tuple[int, int]|None  # (h, w) of that image in pixels, where the file says it
@@ -244,7 +245,7 @@ def pick_person(poses:Poses, # of one image
           f"{person} is asked for; a number from 1 to {count} would fit")
     if not count: return poses
     at = largest_person(poses) if person is None else person - 1
-    return poses._replace(people=poses.people[at:at + 1])
+    return replace(poses, people=poses.people[at:at + 1])
 
 def warn_of_others(poses:Poses, # of one image, of whose persons the largest is taken
                   ):
@@ -296,8 +297,12 @@ def read_joints(path:str|Path, # a file of key points, see the table of this not
 def _condition_size(poses, canvas):
     "(h, w) of a condition: the exemplar's, or of its area in the shape that the file says"
     if poses.canvas is None or _same_shape(poses.canvas, canvas): return tuple(canvas)
-    (h, w), area = poses.canvas, canvas[0] * canvas[1]
-    return tuple(max(1, round((area * a / b) ** .5)) for a, b in ((h, w), (w, h)))
+    (H, W), area = poses.canvas, canvas[0] * canvas[1]
+    h, w = (max(1, round((area * a / b) ** .5)) for a, b in ((H, W), (W, H)))
+    warnings.warn(f"{poses.path} says that its image is {W}×{H}, of another shape than the exemplar, "
+                  f"{canvas[1]}×{canvas[0]}; the condition gets its shape, {w}×{h}", RabitWarning,
+                  stacklevel=4)
+    return h, w
 
 def lies_in_corner(joints:Tensor, # (18, 3) in pixels
                    size:tuple[int, int], # (h, w) of the image
@@ -313,8 +318,11 @@ def _check_fits(poses, joints, size):
     check(len(found) > 0, f"{poses.path} shows nobody; key points of a person are needed")
     inside = ((found > -1) & (found < torch.tensor([w, h]))).all(1).sum()
     way = "or the file say canvas_width and canvas_height"
+    (H, W), whose = ((poses.canvas, "as it says; the size of the image that they were found in is needed")
+                     if poses.canvas else (size, "the size of the exemplar; points of a larger image must be "
+                                           f"scaled to it, {way}"))
     check(2 * inside >= len(found), f"{poses.path}: {int(inside)} of {len(found)} key points lie inside "
-          f"{w}×{h} pixels, the size of the exemplar; points of a larger image must be scaled to it, {way}")
+          f"{W}×{H} pixels, {whose}")
     if poses.fractions or poses.canvas or not lies_in_corner(joints, size): return
     right, low = found.amax(0).tolist()
     said = (f"{poses.path}: all its key points lie above and left of {right:.0f}, {low:.0f}, in a corner "

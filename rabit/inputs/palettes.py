@@ -322,7 +322,8 @@ def read_labels(path:File, # file, open file, PIL image or array: stored numbers
     im = open_image(place)
     ids = label_ids(im, name, classes, palette)
     check_label_ids(ids, classes, name)
-    if palette is None and is_mask(ids) and is_mask(im): warnings.warn(f"{name}: {MASK_ADVICE}", RabitWarning, 2)
+    if palette is None and is_mask(ids) and is_mask(im):
+        warnings.warn(f"{name}: {MASK_ADVICE}", RabitWarning, 2)
     return torch.from_numpy(ids)[None]
 
 # %% ../../nbs/2_inputs/21_palettes.ipynb #a177b27b

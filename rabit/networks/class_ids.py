@@ -77,6 +77,8 @@ def read_model_labels(
 )->Tensor:                    # (1, h, w) int64: classes, and 255 for unknown
     "A label map in a file, as the files are numbered that the model was trained on"
     mapping, classes = config.get("label_mapping"), config["classes"]
+    # a known palette gives classes, not the numbers that the set's files store
+    if mapping in PALETTES and how_read(path, palette).startswith("its colors"): mapping = None
     if mapping is not None and not relabel:
         return check_labels(LABEL_MAPPINGS[mapping](read_labels(path, None, palette)), classes,
                             f"{path}, numbered as {mapping},")

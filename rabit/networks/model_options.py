@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_CHECKPOINT', 'STYLE_CHECKPOINT', 'Checkpoint', 'OwnModel', 'Palette', 'Relabel', 'Person', 'WorkingSize',
-           'load_model', 'checkpoint_name', 'condition_of']
+           'load_model', 'checkpoint_name', 'refuse_poses', 'condition_of']
 
 # %% ../../nbs/3_networks/39_model_options.ipynb #b9f61ca6
 from pathlib import Path
 from typing import Annotated
 from ..core.commands import Arg, parse_size, positive_int
 from ..core.devices import pick_device
+from ..core.files import list_files
 from ..core.registry import find
 from ..core.tensors import check
 from ..inputs.conditions import kind_of
-from ..inputs.joint_files import pick_person, read_image_poses
+from ..inputs.joint_files import JOINT_SUFFIXES, pick_person, read_image_poses
 from ..inputs.palettes import PALETTES
 from .class_ids import parse_relabel, relabeling
 from .translate import Translator
@@ -28,8 +29,8 @@ Checkpoint = Annotated[str, Arg(metavar="NAME", old=("--weights",),
 OwnModel = Annotated[str, Arg(metavar="PACKAGE.MODULE:FUNCTION",
     help="the builder of your own that the checkpoint's file names; it is imported only if you say so here")]
 Palette = Annotated[str, Arg(metavar="NAME|FILE", help="ids of the colors of colored label maps: "
-    f"{', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one "
-    "fits")]
+    f"{', '.join(PALETTES)}, or a file (.json, lines 'id r g b', CVAT's labelmap.txt); default: recognised "
+    "where only one fits")]
 Relabel = Annotated[list[tuple[int, str]], Arg(read=parse_relabel, append=True, metavar="ID=CLASS",
     help="which class of the model an id of the label maps is, such as 13=6 or 13=car; may be repeated")]
 Person = Annotated[int, Arg(read=positive_int, metavar="N",
@@ -70,6 +71,19 @@ def checkpoint_name(
     if checkpoint is not None: return checkpoint
     return STYLE_CHECKPOINT if style else DEFAULT_CHECKPOINT
 
+# %% ../../nbs/3_networks/39_model_options.ipynb #c0de3902
+def refuse_poses(
+    model:Translator,  # who wants a condition
+    path:Path,         # a file, or a folder of conditions or frames
+):
+    "Name the cause where a model of another kind is given key points"
+    kind = kind_of(model.config["condition"])
+    if kind.needs == "joints": return
+    if path.is_dir(): poses = list_files(path, JOINT_SUFFIXES, False) and not list_files(path, deep=False)
+    else: poses = path.name.lower().endswith(JOINT_SUFFIXES)
+    check(not poses, f"{path} holds key points, and this checkpoint wants {kind.what}; another --checkpoint, "
+          "such as figure-64, takes key points")
+
 # %% ../../nbs/3_networks/39_model_options.ipynb #9645f357
 def condition_of(
     model:Translator,  # who wants it
@@ -83,5 +97,6 @@ def condition_of(
           f"--palette is for label maps, and this checkpoint wants {kind.name}")
     check(person is None or kind.needs == "joints",
           f"--person is for key points, and this checkpoint wants {kind.name}")
+    if path is not None: refuse_poses(model, path)
     if path is not None and person is not None: return pick_person(read_image_poses(path), person)
     return model.labels_from(path, palette)[0] if path is not None and kind.is_labels else path

@@ -25,7 +25,8 @@ from ..inputs.images import read_image
 from ..inputs.palettes import read_palette
 from ..networks.explain import translate_all
 from rabit.networks.model_options import (
-    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, Relabel, WorkingSize,
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, refuse_poses, Relabel,
+    WorkingSize,
 )
 from ..networks.translate import Translator
 
@@ -143,6 +144,7 @@ def translate_folder(
     all:bool=False,         # write the warped exemplars and the confidences, too?
 )->dict:                    # how many images were written, kept, and failed
     "Every condition of a folder; what fails is told and left out, what exists is kept"
+    refuse_poses(model, condition)
     conditions, counts = find_conditions(model, condition), dict(wrote=0, kept=0, failed=0)
     condition_of(model, None, palette, person)  # an option that does not fit is one error, not one a file
     bar = tqdm(conditions.items(), "translating")
@@ -223,7 +225,8 @@ def rabit_translate(
     check(not odd, f"{option_names(odd)}: for folders of conditions, and {condition} is none")
     file = out or Path("out.png")
     endings = ("", "-warped", "-confidence") if all else ("",)
-    for ending in endings: check_output(beside(file, ending), inputs=inputs)
+    check_output(file, inputs=inputs)
+    for ending in endings[1:]: check_output(beside(file, ending), inputs=inputs)
     translator = load_model(checkpoint, device, size, style, model, map)
     wanted = condition_of(translator, condition, colors, person)
     known = condition_of(translator, exemplar_condition, colors)

@@ -22,7 +22,7 @@ from ..inputs.conditions import kind_of
 from ..inputs.joint_frames import fill_missing, read_pose_frames
 from ..inputs.palettes import read_palette
 from rabit.networks.model_options import (
-    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, WorkingSize,
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, refuse_poses, WorkingSize,
 )
 from ..networks.translate import Translator
 from .video import translate_frames
@@ -173,11 +173,12 @@ def frames_of(
     if kind.needs != "joints":
         for name, value in (("--person", person), ("--missing", missing)):
             check(value is None, f"{name} is for key points, and this checkpoint wants {kind.name}")
+        refuse_poses(model, path)
         return read_frames(path), ""
     found = read_pose_frames(path, person)
     lost = found.count(None)
-    done = "left out" if missing == "skip" else "with the pose before"
-    return fill_missing(found, missing or "hold", path), f"; {lost} show nobody: {done}" if lost else ""
+    done = "left out" if missing == "skip" else "the pose before is held"
+    return fill_missing(found, missing or "hold", path), f"; nobody in {lost}: {done}" if lost else ""
 
 # %% ../../nbs/6_tools/63a_video_files.ipynb #09df7cd8
 @command
