@@ -181,7 +181,7 @@ def pick_split(root:str|Path, # a data folder
     check(splits, f"{root} holds neither images/ and labels/ (or masks/, annotations/), nor subfolders that "
                   "do, nor .jpg files with .png label maps beside them")
     have = ", ".join(s or "(the folder itself)" for s in splits)
-    if split in splits: return split
+    if split is not None and split in splits: return split
     if split in (None, "train") and "" in splits: return ""
     if split is None and len(splits) == 1: return splits[0]
     found = [s for s in splits if _usual(s) == _usual(split or "train")]
