@@ -34,7 +34,8 @@ def test_an_image_is_the_same_in_every_form_and_one_from_0_to_1_is_told():
         for x in (torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)): to_image_tensor(x, "exemplar")
         assert not told
         to_image_tensor((image + 1) / 2, "exemplar")
-    assert len(told) == 1 and "give 2 * x - 1" in str(told[0].message)
+        to_image_tensor(np.arange(600).reshape(20, 30) // 100, "exemplar")
+    assert "give 2 * x - 1" in str(told[0].message) and "label map" in str(told[1].message) and len(told) == 2
     print(told[0].message)
     for wrong in (image[0], image * 100, image.expand(2, -1, -1, -1), torch.zeros(1, 3, 4, 4).long()):
         assert "exemplar" in fails(to_image_tensor, wrong, "exemplar")

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from .tensors import check, RabitError
 
 # %% ../../nbs/0_core/01_files.ipynb #f1000001
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of images that are read
+# of images that are read (AVIF: where Pillow reads it)
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 # %% ../../nbs/0_core/01_files.ipynb #0a1189fe
 def existing_folder(

@@ -74,7 +74,7 @@ def _model_args(name:str) -> dict: return dict(condition=name, position="coord")
 
 KINDS:dict[str, Kind] = {k.name: k for k in (
     Kind("labels", "a label map", None, "labels", _no_file, _paint_labels, _no_channels,
-         suffixes=tuple(s for s in SUFFIXES if s not in (".jpg", ".jpeg"))),
+         suffixes=tuple(s for s in SUFFIXES if s not in (".jpg", ".jpeg", ".avif"))),
     Kind("joints", "key points", 35, "joints", read_joints_condition, paint_joints, _describe_joints,
          suffixes=JOINT_SUFFIXES, model_args=_model_args("joints")),
     Kind("edges", "a drawing of lines", 2, "", _read_drawing, paint_edges, _describe_edges,

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 from ..core.tensors import check, check_finite, check_image, check_labels, RabitWarning
 from .conditions import Kind, read_condition
+from .edges import looks_like_ids
 from .images import File, image_or_path, read_image
 from .joint_files import Poses
 
@@ -29,7 +30,12 @@ def to_image_tensor(given:Given, # a file, open file, image, array of bytes, or 
                     name:str, # of the argument, for messages
                    ) -> Tensor: # (1, 3, h, w) float
     "One image, in whatever form it was given"
-    if not isinstance(given, Tensor): return read_image(given)
+    if not isinstance(given, Tensor):
+        image = read_image(given)
+        if looks_like_ids(image):
+            warnings.warn(f"{name} looks like a label map: its few dark greys are taken for light",
+                          RabitWarning, 3)
+        return image
     check(len(check_image(given, name)) == 1,
           f"expected one image as {name}, got {len(given)} images; a list of images gives a list")
     check(bool(given.abs().max() <= 2), f"{name} holds numbers from {given.min():g} to {given.max():g}; an "

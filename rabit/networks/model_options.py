@@ -29,8 +29,8 @@ Checkpoint = Annotated[str, Arg(metavar="NAME", old=("--weights",),
 OwnModel = Annotated[str, Arg(metavar="PACKAGE.MODULE:FUNCTION",
     help="the builder of your own that the checkpoint's file names; it is imported only if you say so here")]
 Palette = Annotated[str, Arg(metavar="NAME|FILE", help="ids of the colors of colored label maps: "
-    f"{', '.join(PALETTES)}, or a file (.json, or lines 'id r g b'); default: recognised where only one "
-    "fits")]
+    f"{', '.join(PALETTES)}, or a file (.json, lines 'id r g b', CVAT's labelmap.txt); default: recognised "
+    "where only one fits")]
 Relabel = Annotated[list[tuple[int, str]], Arg(read=parse_relabel, append=True, metavar="ID=CLASS",
     help="which class of the model an id of the label maps is, such as 13=6 or 13=car; may be repeated")]
 Person = Annotated[int, Arg(read=positive_int, metavar="N",
