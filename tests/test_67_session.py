@@ -1,8 +1,6 @@
 # Generated from nbs/6_tools/67_session.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
-import io
-from contextlib import redirect_stderr
-from contextlib import redirect_stdout
+from rabit.core.trials import call
 from rabit.data.data_commands import rabit_doctor
 from rabit.data.data_commands import rabit_retrieve
 from rabit.tools.use_commands import rabit_edit
@@ -10,13 +8,6 @@ from rabit.tools.use_commands import rabit_translate
 from rabit.training.eval_commands import rabit_demo
 from rabit.training.eval_commands import rabit_eval
 from rabit.training.train_commands import rabit_train
-
-def call(f, *argv):
-    "Exit code, standard output and standard error of a command, run in this process"
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        try: code = f([str(a) for a in argv]) or 0
-        except SystemExit as stop: code = stop.code or 0
-    return code, out.getvalue(), err.getvalue()
 
 
 def test_every_command_has_help_and_a_version():

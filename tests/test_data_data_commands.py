@@ -1,13 +1,11 @@
 # Generated from nbs/4_data/49_data_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
-import io
 import json
 from PIL import Image
-from contextlib import redirect_stderr
-from contextlib import redirect_stdout
 from pathlib import Path
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import call
 from rabit.data.data_commands import check_data
 from rabit.data.data_commands import rabit_doctor
 from rabit.data.data_commands import rabit_retrieve
@@ -23,13 +21,6 @@ def make_folder(home):
         to_pil(scenes["image"][i]).save(home / "images" / name)
         Image.fromarray(scenes["labels"][i].byte().numpy()).save(home / "labels" / name)
     return home
-
-def call(f, *argv):
-    "Exit code, standard output and standard error of a command, run in this process"
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        try: code = f([str(a) for a in argv]) or 0
-        except SystemExit as stop: code = stop.code or 0
-    return code, out.getvalue(), err.getvalue()
 
 
 def test_data_is_a_world_or_a_folder():

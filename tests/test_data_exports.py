@@ -6,7 +6,7 @@ import tempfile
 from PIL import Image
 from pathlib import Path
 from rabit.core.files import list_files
-from rabit.core.tensors import RabitError
+from rabit.core.trials import fails
 from rabit.data.exports import ADE_NAMES
 from rabit.data.exports import MACHINE_COLORS
 from rabit.data.exports import check_no_namesakes
@@ -24,12 +24,6 @@ def write(root, files):
         if isinstance(content, np.ndarray): Image.fromarray(content.astype(np.uint8)).save(file)
         else: file.write_text(content if isinstance(content, str) else json.dumps(content))
     return Path(root)
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_the_classes_of_a_folder_are_those_that_its_tool_lists():

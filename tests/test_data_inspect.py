@@ -6,28 +6,17 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import folder_contents
 from rabit.data.inspect import inspect_folder
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_folder
+from rabit.data.pairs import write_walks
 from rabit.inputs.palettes import read_labels
 from rabit.matching.street import street_pairs
 from torch import Tensor
-
-def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
-    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
-    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
-    for name in ("images", "labels"): (root/name).mkdir(parents=True)
-    for i in range(walks):
-        for j in range(frames):
-            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
-            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
-            labels = r["labels"][i, :, window].byte().numpy()
-            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
-    return root
 
 def save(x, path):
     "Store an image (3, h, w) or bytes (h, w[, 3])"
@@ -44,12 +33,6 @@ def write_streets(root, names, a, b, ids=lambda x: x, n=4):
             save(image, root/a.format(split=split)/f"{name}.jpg")
             save(ids(labels), root/b.format(split=split)/f"{name}.png")
     return root
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():

@@ -2,17 +2,11 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 from pathlib import Path
-from rabit.core.tensors import RabitError
+from rabit.core.trials import fails
 from rabit.data.pair_lists import check_listed
 from rabit.data.pair_lists import read_pairs
 from rabit.data.pair_lists import split_by_lists
 from rabit.data.pair_lists import write_pairs
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_names_that_a_list_would_give_back_as_others_are_refused():

@@ -5,8 +5,7 @@ import os
 import tempfile
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
-from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.data.pairs import allowed_exemplars
 from rabit.data.pairs import check_headers
 from rabit.data.pairs import find_pairs
@@ -17,25 +16,7 @@ from rabit.data.pairs import pick_split
 from rabit.data.pairs import size_mismatch
 from rabit.data.pairs import stored_ids
 from rabit.data.pairs import whole_split
-from rabit.matching.street import street_pairs
-
-def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
-    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
-    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
-    for name in ("images", "labels"): (root/name).mkdir(parents=True)
-    for i in range(walks):
-        for j in range(frames):
-            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
-            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
-            labels = r["labels"][i, :, window].byte().numpy()
-            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
-    return root
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
+from rabit.data.pairs import write_walks
 
 def touch(root, *files):
     "Images of one pixel under these names, and a fresh folder for them"

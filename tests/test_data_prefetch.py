@@ -2,16 +2,10 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import threading
 import torch
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import check
+from rabit.core.trials import fails
 from rabit.data.prefetch import prefetch
 from rabit.inputs.samples import SceneDataset
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_batches_arrive_in_order_and_are_the_ones_that_batch_makes():

@@ -5,12 +5,13 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.data.datasets import FolderDataset
 from rabit.data.layouts import open_folder
 from rabit.data.pair_lists import write_pairs
 from rabit.data.pairs import group_of
+from rabit.data.pairs import write_walks
 from rabit.data.retrieval import deep_features
 from rabit.data.retrieval import how_many
 from rabit.data.retrieval import image_signature
@@ -21,29 +22,11 @@ from rabit.matching.street import street_pairs
 from rabit.networks.features import VGG19
 from torch import Tensor
 
-def write_walks(root, walks=6, frames=4, step=4, suffix=".png"):
-    "Write rendered sequences: root/images and root/labels, names walkA_00, walkA_01, …"
-    root, r = Path(root), street_pairs(range(walks), seed=0, size=(64, 64 + step * (frames - 1)))
-    for name in ("images", "labels"): (root/name).mkdir(parents=True)
-    for i in range(walks):
-        for j in range(frames):
-            window, stem = slice(step * j, step * j + 64), f"walk{chr(65 + i)}_{j:02d}"
-            to_pil(r["image"][i, :, :, window]).save(root/"images"/f"{stem}{suffix}")
-            labels = r["labels"][i, :, window].byte().numpy()
-            Image.fromarray(labels).save(root/"labels"/f"{stem}.png")
-    return root
-
 def save(x, path):
     "Store an image (3, h, w) or bytes (h, w[, 3])"
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
     else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_signatures_have_length_1_and_do_not_see_where_things_are():

@@ -2,7 +2,7 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 from pathlib import Path
-from rabit.core.tensors import RabitError
+from rabit.core.trials import fails
 from rabit.inputs.class_files import ClassRow
 from rabit.inputs.class_files import class_file
 from rabit.inputs.class_files import class_names
@@ -10,12 +10,6 @@ from rabit.inputs.class_files import folder_classes
 from rabit.inputs.class_files import id_of
 from rabit.inputs.class_files import read_class_file
 from rabit.inputs.class_files import rgb_of
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_colors_and_ids_that_somebody_wrote_down_are_numbers_in_range():

@@ -8,19 +8,13 @@ import torch
 import warnings
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
+from rabit.core.trials import fails
 from rabit.inputs.images import FORMATS
 from rabit.inputs.images import image_size
 from rabit.inputs.images import image_tensor
 from rabit.inputs.images import open_image
 from rabit.inputs.images import read_image
 from rabit.inputs.images import storage_of
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_an_opened_image_knows_what_decoding_did_to_its_numbers():

@@ -7,8 +7,8 @@ import torch
 import warnings
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.inputs.palettes import LABEL_MAPPINGS
 from rabit.inputs.palettes import PALETTES
 from rabit.inputs.palettes import ade20k_ids
@@ -20,12 +20,6 @@ from rabit.inputs.palettes import read_labels
 from rabit.inputs.palettes import read_palette
 from rabit.inputs.palettes import voc_color
 from rabit.matching.street import street_pairs
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_palettes_hold_what_their_sets_say():

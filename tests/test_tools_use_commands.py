@@ -1,26 +1,17 @@
 # Generated from nbs/6_tools/66_use_commands.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
-import io
 import json
 import torch
 from PIL import Image
-from contextlib import redirect_stderr
-from contextlib import redirect_stdout
 from pathlib import Path
 from rabit.core.tensors import to_pil
+from rabit.core.trials import call
 from rabit.matching.street import street_pairs
 from rabit.networks.translate import rabit
 from rabit.tools.use_commands import folder_report
 from rabit.tools.use_commands import rabit_edit
 from rabit.tools.use_commands import rabit_translate
 from tempfile import TemporaryDirectory
-
-def call(f, *argv):
-    "Exit code, standard output and standard error of a command, run in this process"
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        try: code = f([str(a) for a in argv]) or 0
-        except SystemExit as stop: code = stop.code or 0
-    return code, out.getvalue(), err.getvalue()
 
 def make_home(folder):
     "A model, two label maps, an edited one, and their images"

@@ -26,7 +26,7 @@ from rabit.training.callbacks import sample_rows
 from rabit.training.callbacks import saturation_warning
 from rabit.training.callbacks import write_log
 from rabit.training.config import make_dataset
-from rabit.training.config import preset
+from rabit.training.config import small
 from rabit.training.trainer import Trainer
 from tempfile import TemporaryDirectory
 from tqdm.auto import tqdm
@@ -34,11 +34,6 @@ from types import SimpleNamespace
 from unittest.mock import patch as replaced
 
 cpu = torch.device("cpu")
-def small(**changes):
-    "The tiny preset at 32×32 without the VGG terms"
-    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
-    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
-    return preset("tiny", **quick | changes, weights=weights)
 
 def batches(config):
     "Endless batches of a configuration's data, from the first sample on"

@@ -22,16 +22,12 @@ from rabit.training.config import PRECISIONS
 from rabit.training.config import config_from
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
+from rabit.training.config import small
 from rabit.training.trainer import Trainer
 from safetensors.torch import save_file
 from tempfile import TemporaryDirectory
 
 cpu = torch.device("cpu")
-def small(**changes):
-    "The tiny preset at 32×32 without the VGG terms"
-    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
-    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
-    return preset("tiny", **quick | changes, weights=weights)
 
 
 def test_a_restored_trainer_takes_the_same_step_bit_by_bit_in_every_precision():

@@ -10,13 +10,8 @@ from rabit.training.config import jittered_size
 from rabit.training.config import make_dataset
 from rabit.training.config import make_model
 from rabit.training.config import preset
+from rabit.training.config import small
 from rabit.training.terms import PAPER_WEIGHTS
-
-def small(**changes):
-    "The tiny preset at 32×32 without the VGG terms"
-    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
-    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
-    return preset("tiny", **quick | changes, weights=weights)
 
 
 def test_a_configuration_that_no_run_could_use_is_refused():

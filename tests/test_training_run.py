@@ -27,6 +27,7 @@ from rabit.training.checkpoint import save_state
 from rabit.training.config import TrainConfig
 from rabit.training.config import make_dataset
 from rabit.training.config import preset
+from rabit.training.config import small
 from rabit.training.run import check_same_files
 from rabit.training.run import open_run
 from rabit.training.run import remember_exemplars
@@ -39,11 +40,6 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 cpu = torch.device("cpu")
-def small(**changes):
-    "The tiny preset at 32×32 without the VGG terms"
-    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
-    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
-    return preset("tiny", **quick | changes, weights=weights)
 
 class Changed:
     "A dataset whose batches pass through a function of (indices, batch)"

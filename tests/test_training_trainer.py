@@ -8,7 +8,7 @@ from rabit.core.tensors import RabitError
 from rabit.inputs.samples import conditions_of
 from rabit.training.config import PRECISIONS
 from rabit.training.config import make_dataset
-from rabit.training.config import preset
+from rabit.training.config import small
 from rabit.training.terms import PAPER_WEIGHTS
 from rabit.training.trainer import AnomalyGuard
 from rabit.training.trainer import Callback
@@ -20,11 +20,6 @@ from rabit.training.trainer import reduce_values
 from rabit.training.trainer import update_ema
 
 cpu = torch.device("cpu")
-def small(**changes):
-    "The tiny preset at 32×32 without the VGG terms"
-    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
-    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
-    return preset("tiny", **quick | changes, weights=weights)
 
 def guarded(config):
     "A trainer, and its guard"

@@ -247,7 +247,8 @@ def _shorter(stem:str) -> list[str]:
 
 def check_no_namesakes(root:Path, images:dict[str, Path]):
     "Refuse images beside which other files have their names, as label maps do"
-    taken, bases = set(images.values()), {}
+    taken = set(images.values())
+    bases:dict[str, set] = {}
     for k in images:
         for end in IMAGE_ENDINGS: bases.setdefault(k.rpartition("/")[2].removesuffix(end), set()).add(k)
     same = []

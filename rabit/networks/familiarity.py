@@ -18,14 +18,15 @@ from ..core.tensors import IGNORE_INDEX, RabitError, RabitWarning, check, check_
 from ..inputs.conditions import Kind
 
 # %% ../../nbs/3_networks/36a_familiarity.ipynb #3f19692d
-SIDE = 64    # images are compared at this size, pixels
+SIDE = 32    # images are compared at this size, pixels
 LEVELS = 2   # halvings whose lost detail is measured
 
 def image_statistics(
     images:Tensor,  # (b, 3, h, w) in [-1, 1], of any size
+    side:int=SIDE,  # pixels of a side that they are brought to
 )->Tensor:          # (b, 14) float32
     "Colors and detail of images in a few numbers"
-    x = resize(check_image(images, "images").float(), (SIDE, SIDE)).clamp(-1, 1)
+    x = resize(check_image(images, "images").float(), (side, side)).clamp(-1, 1)
     saturation = x.amax(1) - x.amin(1)
     found = [x.mean((2, 3)), x.std((2, 3)), saturation.mean((1, 2))[:, None], saturation.std((1, 2))[:, None]]
     for _ in range(LEVELS):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'OLD_FIELDS', 'OLD_TERMS', 'TrainConfig', 'check_types',
            'check_loss_weights', 'check_shape', 'check_config', 'default_model_args', 'use_saved', 'preset',
-           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'jittered_size', 'config_from']
+           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'small', 'jittered_size', 'config_from']
 
 # %% ../../nbs/5_training/53_config.ipynb #58399312
 import hashlib
@@ -255,6 +255,15 @@ def make_model(
     model = build(dict(config.model) | sizes)
     if isinstance(model, Translator): return model
     raise RabitError(f"model {config.builder!r} is a {type(model).__name__}; a Translator is needed")
+
+# %% ../../nbs/5_training/53_config.ipynb #ff67c08f
+def small(
+    **changes,  # fields of `TrainConfig` to set
+)->TrainConfig:
+    "The tiny preset at 32×32 without the VGG terms"
+    weights = dict(vgg=0., contextual=0., perceptual=0.) | changes.pop("weights", {})
+    quick = dict(size=(32, 32), batch=2, steps=6, log_every=2, sample_every=100, save_every=100)
+    return preset("tiny", **quick | changes, weights=weights)
 
 # %% ../../nbs/5_training/53_config.ipynb #f1000003
 def jittered_size(
