@@ -315,8 +315,8 @@ def center_normalize(
     "Features whose dot product is the cosine of papers' correspondence layers"
     check(is_float(x) and x.ndim >= 2 and x.shape[1] > 0,
           f"features of {describe(x)} have no direction: a float tensor (b, c, …) is needed")
-    v, = full_precision(x)                                            # squares of 16 bits soon overflow
-    return F.normalize(v - v.mean(1, keepdim=True), dim=1, eps=1e-6).to(x.dtype)
+    if x.dtype == torch.float16: return center_normalize(x.float()).half()    # whose squares soon overflow
+    return F.normalize(x - x.mean(1, keepdim=True), dim=1, eps=1e-6)
 
 # %% ../../nbs/0_core/00_tensors.ipynb #6766a5c8
 def positional_norm(
@@ -325,6 +325,5 @@ def positional_norm(
 )->Tensor:     # the same shape: every position has mean 0 and variance 1 over channels
     "Positional normalisation (Li et al., NeurIPS 2019)"
     check_map(x)
-    v, = full_precision(x)
-    scale = (v.var(1, keepdim=True, unbiased=False) + eps).rsqrt()
-    return ((v - v.mean(1, keepdim=True)) * scale).to(x.dtype)
+    if x.dtype == torch.float16: return positional_norm(x.float(), eps).half()
+    return (x - x.mean(1, keepdim=True)) * (x.var(1, keepdim=True, unbiased=False) + eps).rsqrt()
