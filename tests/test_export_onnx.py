@@ -11,7 +11,7 @@ pytest.importorskip("onnxscript")
 from rabit.tools import export
 from rabit.core.tensors import RabitError, one_hot
 from rabit.tools.export import (
-    OPSET, RARE, TOLERANCE, check_onnx, compare_onnx, export_onnx, rabit_export, read_onnx,
+    OPSET, RARE, TOLERANCE, VISIBLE, check_onnx, compare_onnx, export_onnx, rabit_export, read_onnx,
 )
 from rabit.networks.pretrained import build, find_builder, model_names
 from rabit.networks.translate import rabit
@@ -102,7 +102,7 @@ def test_every_model_is_written_right_or_refused_in_a_sentence(tmp_path, name):
         pytest.skip(str(e))
     # how far it looks depends on values, which a file cannot: the command's check refuses it
     found = compare_onnx(path, model, 4)
-    if name == "dynast": assert found.far > RARE
+    if name == "dynast": assert found.far > RARE or found.visible > VISIBLE
     else: assert found.largest < TOLERANCE
 
 
@@ -121,7 +121,7 @@ def test_shipped_weights_on_two_hundred_scenes(tmp_path):
     path = export_onnx(model, tmp_path / "x.onnx")
     # among them the one that was NaN; where two blocks or labels tie, rounding decides
     found = compare_onnx(path, model, 200, seed=5)
-    assert found.largest < 1 / 255 and found.far < RARE / 10 and found.visible == 0
+    assert found.largest < 1 / 255 and found.far < RARE / 100 and found.visible == 0
     worst = sorted(check_onnx(path, model, 4, seed=seed) for seed in range(6, 26))
     assert worst[-2] < TOLERANCE and worst[-1] < 1 / 255
 
@@ -174,10 +174,11 @@ def test_command_fails_where_the_file_differs(made, tmp_path, monkeypatch):
             and err.strip().splitlines()[-1].startswith("rabit_export: "))
 
 
-@pytest.mark.parametrize("far, largest, fits", [(0., 1e-5, True), (RARE, .3, True), (RARE * 1.1, .3, False),
-                                                (1., math.nan, False), (0., math.nan, False)])
-def test_ties_pass_and_wrong_files_do_not(monkeypatch, capsys, far, largest, fits):
-    monkeypatch.setattr(export, "compare_onnx", lambda *_, **__: export.OnnxDifference(largest, far, 0.))
+@pytest.mark.parametrize("found, fits", [((1e-5, 0., 0.), True), ((.3, .1, .01), True),
+                                         ((.3, .11, 0.), False), ((.3, .1, .011), False),
+                                         ((math.nan, 0., 0.), False)])
+def test_ties_pass_and_wrong_files_do_not(monkeypatch, capsys, found, fits):
+    monkeypatch.setattr(export, "compare_onnx", lambda *_, **__: export.OnnxDifference(*found))
     if fits: export.compare_export("x.onnx", None, 4)
     else:
         with pytest.raises(RabitError, match="differs from PyTorch"): export.compare_export("x.onnx", None, 4)

@@ -43,15 +43,25 @@ def free_port():
         return s.getsockname()[1]
 
 
-def finish(cwd, processes, *argv, what="rabit.training.train_commands:rabit_train"):
-    "What so many processes of `rabit_train` say on standard output"
+def start(cwd, processes, *argv, what="rabit.training.train_commands:rabit_train"):
+    "So many processes of `rabit_train` that know of each other"
     where = dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()), WORLD_SIZE=str(processes))
-    started = [Fork(what, *argv, cwd=cwd, RANK=str(i), LOCAL_RANK=str(i), **where) for i in range(processes)]
+    return [Fork(what, *argv, cwd=cwd, RANK=str(i), LOCAL_RANK=str(i), **where) for i in range(processes)]
+
+
+def outcomes(started):
+    "Of each process its exit code, and what it said"
     try: said = [process.communicate(timeout=240) for process in started]
     finally:
         for process in started: process.kill()
-    for process, (out, err) in zip(started, said): assert process.returncode == 0, err
-    return "".join(out for out, err in said)
+    return [(process.returncode, out, err) for process, (out, err) in zip(started, said)]
+
+
+def finish(*args, **kwargs):
+    "What processes that must succeed say on standard output"
+    found = outcomes(start(*args, **kwargs))
+    for code, out, err in found: assert code == 0, err
+    return "".join(out for code, out, err in found)
 
 
 def wait_for(path, process):
@@ -106,9 +116,9 @@ def test_a_memory_of_codes_is_that_of_one_process(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
-    process = torchrun(tmp_path, *OPTIONS, "--batch", "3", "--steps", "2", "--out", "run")
-    out, err = process.communicate(timeout=200)
-    assert process.returncode != 0 and "a batch of 3 samples cannot be shared evenly by 2 processes" in err
+    started = start(tmp_path, 2, *OPTIONS, "--batch", "3", "--steps", "2", "--out", "run")
+    for code, out, err in outcomes(started):
+        assert code == 2 and "a batch of 3 samples cannot be shared evenly by 2 processes" in err
 
 
 def test_a_dead_process_ends_the_run_within_a_minute(tmp_path):

@@ -5,6 +5,7 @@ import torch
 from fastcore.test import test_fail
 from rabit.core.tensors import RabitError
 from rabit.core.tensors import one_hot
+from rabit.core.tensors import size_text
 from rabit.matching.street import street_pairs
 from rabit.networks.inject import Injector
 from rabit.networks.translate import Translator
@@ -76,7 +77,7 @@ def test_settings_that_do_not_fit_are_refused():
     for name, value in dict(temperature=0, stride=3, position="polar", confidence="some", size=(60, 64), width=2,
                             classes=0).items():
         settings = dict(classes=7, width=4, features=8) | {name: value}
-        test_fail(lambda: cocosnet(**settings), contains=str(value).strip("()"))
+        test_fail(lambda: cocosnet(**settings), contains=size_text(value) if name == "size" else str(value))
 
 
 def test_confidence_other_than_none_is_rabit_s_fusion():

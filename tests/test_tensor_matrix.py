@@ -4,7 +4,7 @@ An answer is right, which means that it is what the function makes of the same n
 at a time; or it is refused in our words. There is no third outcome. A new public function in one of MODULES
 fails the first test until it has an entry in CASES or a reason in LEFT_OUT.
 """
-import importlib, inspect
+import importlib, inspect, io
 import numpy as np
 import pytest
 import torch
@@ -12,6 +12,10 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from rabit.core.tensors import RabitError
+from rabit.matching.bilevel import bilevel_match
+from rabit.matching.match import Match
+from rabit.matching.topk import soft_topk
+from rabit.networks.pretrained import build, model_names
 
 MODULES = ["core.tensors", "matching.match", "matching.streamed", "matching.topk", "matching.topk_sorted",
            "matching.ranking", "matching.bilevel", "matching.kernels", "matching.position",
@@ -325,10 +329,83 @@ def test_what_is_no_tensor_of_floats_is_refused_or_right(wrong, module, name):
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers():
-    from rabit.matching.bilevel import bilevel_match
-    from rabit.matching.topk import soft_topk
     assert torch.equal(soft_topk(S, np.int64(3), .5), soft_topk(S, 3, .5))
     match = bilevel_match(Q, K, np.int32(2), np.int64(3))
     assert torch.equal(match.weights, bilevel_match(Q, K, 2, 3).weights)
     for k in (3., True, "3", None):
         with pytest.raises(RabitError): soft_topk(S, k, .5)
+
+
+def scene(classes):
+    "A condition, an image, and the image's own condition"
+    labels = ids(2, 4, 4, n=classes).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    condition = torch.nn.functional.one_hot(labels, classes).permute(0, 3, 1, 2).float()
+    return condition, maps(2, 3, 32, 32, seed=1, low=-1).float(), condition.flip(-1)
+
+
+def tiny(name, **changes):
+    torch.manual_seed(0)
+    return build(dict(builder=name, classes=5, size=(32, 32), width=8, features=16) | changes).eval()
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_models_follow_the_type_of_their_weights(name):
+    given = scene(5)
+    with torch.no_grad(): expected = tiny(name)(*given)
+    for dtype, close in ((torch.float64, 1e-5), (torch.float16, 4e-3), (torch.bfloat16, 3e-2)):
+        model = tiny(name).to(dtype)
+        others = given[0].half(), given[1].double(), given[2]
+        with torch.no_grad(): found, mixed = model(*given), model(*others)
+        for got in (found, mixed):
+            assert got.image.dtype == got.warped.dtype == got.confidence.dtype == dtype
+            assert got.match.weights.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        off = (found.image.double() - expected.image).abs().mean()
+        assert off < close, f"{name} in {dtype}: off by {off:.2g}"
+    assert model.translate(given[0].argmax(1)[0], given[1][:1]).size == (32, 32)
+
+
+def test_a_learned_temperature_moves_and_is_saved(tmp_path):
+    model = tiny("rabit", learn_temperature=True).train()
+    start, given = model.matcher.logs.detach().clone(), scene(5)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(2):
+        loss = (model(*given).warped - given[1]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert ((model.matcher.logs - start).abs() > 1e-3).all()
+    again = type(model).from_pretrained(model.eval().save_pretrained(tmp_path))
+    assert torch.equal(again.matcher.logs, model.matcher.logs)
+    with torch.no_grad(): assert torch.equal(again(*given).image, model(*given).image)
+
+
+def exported(model, given):
+    "What is left of a model that was exported, written down and read again, for any number of images"
+    free = tuple({0: torch.export.Dim("images", min=1, max=64)} for _ in given)
+    file = io.BytesIO()
+    with torch.no_grad(): torch.export.save(torch.export.export(model, given, dynamic_shapes=free), file)
+    file.seek(0)
+    return torch.export.load(file).module()
+
+
+def test_what_returns_a_match_can_be_exported():
+    class Matching(torch.nn.Module):
+        def forward(self, q, k): return bilevel_match(q, k, 2, 3)
+
+    program = exported(Matching(), (Q, K))
+    found, expected = program(Q[:1], K[:1]), bilevel_match(Q[:1], K[:1], 2, 3)
+    assert type(found) is Match and found.block == (2, 2) and torch.equal(found.index, expected.index)
+    torch.testing.assert_close(found.warp(V[:1]), expected.warp(V[:1]))
+
+
+# a model takes ten seconds to export; torch 2.13 cannot nest the regions without autocast of patchmatch
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*model_names()} - {"patchmatch"}))
+def test_whole_models_can_be_exported(name):
+    model, given = tiny(name), scene(5)
+    program = exported(model, given)
+    one = [x[:1] for x in given]
+    with torch.no_grad(): found, expected = program(*one), model(*one)
+    assert type(found).__name__ == "TranslatorOutput" and type(found.match) is type(expected.match)
+    torch.testing.assert_close(found.image, expected.image, atol=1e-5, rtol=0)
+    assert torch.equal(found.match.argmax((32, 32)), expected.match.argmax((32, 32)))

@@ -29,6 +29,7 @@ from rabit.training.config import make_dataset
 from rabit.training.config import preset
 from rabit.training.config import small
 from rabit.training.run import check_same_files
+from rabit.training.run import folder_statistics
 from rabit.training.run import open_run
 from rabit.training.run import remember_exemplars
 from rabit.training.run import train
@@ -108,6 +109,19 @@ def test_statistics_of_the_exemplars_that_a_run_has_seen_go_with_its_model():
         again = SimpleNamespace(rank=0, ema=SimpleNamespace(statistics=None))
         list(remember_exemplars(again, batches[:1], Path(tmp)))
         assert again.ema.statistics == one.ema.statistics                # a run that goes on has them already
+
+
+def test_statistics_of_a_folder_are_of_its_images_as_they_lie():
+    class Files:
+        "Seventy files, one of which cannot be read"
+        stems = [str(i) for i in range(70)]
+        images = SceneDataset(size=(16, 16)).batch(range(70))["image"]
+        def read_pair(self, stem):
+            if stem == "7": raise RabitError("7.png is damaged")
+            return self.images[int(stem)], None
+    found = folder_statistics(Files())
+    assert found.count == 69 and float(found.distance(Files.images).mean()) < 1.2
+    assert folder_statistics(SceneDataset()) is None
 
 
 def test_a_folder_without_a_second_sequence_is_warned_of():

@@ -26,8 +26,8 @@ def fails(
 def call(
     f:Callable,  # a command
     *argv,       # its arguments, made into texts
-)->tuple[int, str, str]:
-    "Exit code, standard output and standard error of a command, run in this process"
+)->tuple:       # exit code, standard output, standard error
+    "A command, run in this process"
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         try: code = f([str(a) for a in argv]) or 0
         except SystemExit as stop: code = stop.code or 0

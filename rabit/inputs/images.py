@@ -142,9 +142,9 @@ def _from_array(a:np.ndarray) -> Image.Image:
     flat = a[..., 0] if a.ndim == 3 and a.shape[2] == 1 else a
     fits = (flat.dtype.kind in "uib" and flat.size and (flat.ndim == 2 or flat.ndim == 3 and flat.shape[2] in
             (3, 4)) and 0 <= flat.min() and flat.max() <= 255)
-    floats = "; (255 * x).round().astype(np.uint8) makes them of floats from 0 to 1" * (a.dtype.kind == "f")
+    floats = " (of floats from 0 to 1: np.uint8(255 * x))" * (a.dtype.kind == "f")
     check(fits, f"an array of shape {a.shape} and type {a.dtype} is no image; whole numbers from 0 to 255, "
-          f"(h, w), (h, w, 3) or (h, w, 4), are needed{floats}")
+          f"(h, w[, 3 or 4]), are needed{floats}")
     return Image.fromarray(flat if flat.dtype == bool and flat.ndim == 2 else flat.astype(np.uint8))
 
 def image_or_path(path:File) -> Path|Image.Image:

@@ -9,6 +9,7 @@ __all__ = ['TranslatorOutput', 'Matcher', 'BilevelMatcher', 'check_inputs', 'che
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from typing_extensions import Self
 from rabit.core.tensors import (
     check, check_map, check_size, crop_to, full_precision, pad_to, size_text,
@@ -31,6 +32,9 @@ class TranslatorOutput(NamedTuple):
     query:Tensor       # (b, d, h', w') features of the condition
     key:Tensor         # (b, d, H', W') features of the exemplar
     segmentation_logits:Tensor|None  # (b, classes, H, W) of the parser (None: it has none), padded
+
+# so that `torch.export.save` can write a model down with the names of what it returns
+pytree._register_namedtuple(TranslatorOutput, serialized_type_name="rabit.networks.model.TranslatorOutput")
 
 # %% ../../nbs/3_networks/36_model.ipynb #6bf12d53
 class Matcher(nn.Module):

@@ -248,7 +248,7 @@ class PretrainedNet(TranslatorNet):
         check_weights(shapes, weights, folder / "model.safetensors")
         model = build(config, builder)
         load_strict(model, weights, folder / "model.safetensors")
-        model.statistics = read_statistics(folder)
         if not isinstance(model, cls):
             raise RabitError(f"{folder} holds a {type(model).__name__}, no {cls.__name__}")
+        model.statistics = read_statistics(folder)
         return model.to(where).eval()

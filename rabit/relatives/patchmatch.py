@@ -132,7 +132,8 @@ def refine_level(
     "One level: search, look around, refine, and again"
     with torch.no_grad(): found = keep_best(start, cosines(query, key, start), keep)
     like, size, extra = refiner.head.weight, query.shape[1:3], None
-    state = like.new_zeros(len(query), refiner.hidden, *size) if state is None else F.interpolate(state, size)
+    if state is None: state = like.new_zeros(query.shape[0], refiner.hidden, *size)
+    else: state = F.interpolate(state, size)
     for t in range(iterations):
         found = search_round(query, key, found, guesses, t, extra)
         state, offset = refiner(state, refiner_input(query, key, found).to(like.dtype))

@@ -105,8 +105,9 @@ def translations(
     all:bool=False,  # the warped exemplar and the confidence, too?
 )->dict[str, Image.Image]:  # "" → the image; "-warped", "-confidence"
     "A translation by what its file's name ends in"
-    if not all: return {"": model.translate(*inputs, size, detail)}
-    found = translate_all(model, *inputs, size, detail)
+    condition, exemplar, own = inputs
+    if not all: return {"": model.translate(condition, exemplar, own, size, detail)}
+    found = translate_all(model, condition, exemplar, own, size, detail)
     return {"-warped": found["warped"], "-confidence": found["confidence"], "": found["image"]}
 
 def beside(

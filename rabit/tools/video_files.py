@@ -22,7 +22,8 @@ from ..inputs.conditions import kind_of
 from ..inputs.joint_frames import fill_missing, read_pose_frames
 from ..inputs.palettes import read_palette
 from rabit.networks.model_options import (
-    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, refuse_poses, WorkingSize,
+    Checkpoint, condition_of, load_model, OwnModel, Palette, Person, refuse_poses, Relabel,
+    WorkingSize,
 )
 from ..networks.translate import Translator
 from .video import translate_frames
@@ -194,6 +195,7 @@ def rabit_frames(
     temporal_smoothing:Annotated[float, Arg(metavar="X", old=("--steady",))]=.5,
     exemplar_condition:Path|None=None,   # the exemplar's own label map (default: read by the model)
     palette:Palette|None=None,
+    map:Relabel|None=None,
     # frames of key points that show nobody: hold the pose before (default), or skip them
     missing:Annotated[str, Arg(choices=("hold", "skip"))]|None=None,
     person:Person|None=None,
@@ -209,7 +211,7 @@ def rabit_frames(
     rate = fps or frame_rate(maps)
     check_video(out, rate, (maps, exemplar, exemplar_condition))
     check(maps.exists(), f"{maps}: no such file or folder")
-    translator = load_model(checkpoint, device, size, model=model)
+    translator = load_model(checkpoint, device, size, model=model, relabel=map)
     known = condition_of(translator, exemplar_condition, colors)
     conditions, note = frames_of(translator, maps, person, missing)
     frames = translate_frames(translator, conditions, exemplar, known, size, temporal_smoothing,

@@ -315,8 +315,8 @@ def evaluate(translator, # see `predict`
         parts.append(_on_cpu(samples))
     samples, found = _concat(parts), _concat(outputs)
     parser = parser_of(translator)
-    row = {name: score(Answers(samples, *(found[k] for k in ("image", "position", "warped")),
+    row = {name: score(Answers(samples, found["image"], found["position"], found["warped"],
                                found["confidence"][:, 0], _world_of(dataset), network, parser))}
     if not baselines: return row
-    names = tuple(BASELINES) if baselines is True else tuple(baselines)
+    names = baselines if isinstance(baselines, tuple) else tuple(BASELINES)
     return row | baseline_table(dataset, count, batch, start, device, progress, names, network, parser)
