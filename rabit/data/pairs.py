@@ -125,11 +125,12 @@ def side_by_side(folder:Path) -> tuple[dict[str, Path], dict[str, Path]]|None:
     "Photographs and label maps of one folder: a.png beside a.jpg, a_mask.png beside a.png"
     files = [f for f in sorted(folder.glob("*")) if f.suffix.lower() in SUFFIXES
              and not f.name.startswith(".") and f.is_file()]
-    stems = Counter(f.stem for f in files)
+    stems, marks = Counter(f.stem for f in files), (*LABEL_ENDINGS[1:], *OTHER_FORMS)
     def is_map(f):
-        if f.suffix.lower() == ".png" and stems[f.stem] > 1: return True
-        return any(f.stem.endswith(end) and any(f.stem.removesuffix(end) + a in stems for a in IMAGE_ENDINGS)
-                   for end in (*LABEL_ENDINGS[1:], *OTHER_FORMS))
+        stem = f.stem
+        if f.suffix.lower() == ".png" and stems[stem] > 1: return True
+        return stem.endswith(marks) and any(stem.endswith(end) and any(
+            stem.removesuffix(end) + a in stems for a in IMAGE_ENDINGS) for end in marks)
     maps = {f: is_map(f) for f in files}
     if not any(maps.values()): return None
     return match_endings(*(_by_stem([f for f in files if maps[f] == what]) for what in (False, True)))
