@@ -166,6 +166,9 @@ def test_entropy_lies_between_a_single_match_and_no_idea():
         match = by_hand()[name]
         torch.testing.assert_close(match.entropy(), torch.full((1, 1, 8, 8), math.log(q)))
         assert match.hard().entropy().abs().max() == 0
+    x, z = torch.randn(2, 1, 8, 5, 6, generator=torch.Generator().manual_seed(0)).unbind(0)
+    slope, = torch.autograd.grad(dense_match(x.requires_grad_(), z, .001).entropy().sum(), x)
+    assert slope.isfinite().all()                                        # though most weights have underflowed
 
 
 def test_the_inverse_warp_averages_what_arrives():

@@ -150,7 +150,7 @@ def _dense(match):
 def _entropy(weights):                                                         # (…, q) → (…)
     "Σ −T ln T, with a finite slope where T is 0"
     t, = full_precision(weights)
-    return -(t * t.clamp_min(torch.finfo(t.dtype).tiny).log()).sum(-1)
+    return torch.special.entr(t.clamp_min(torch.finfo(t.dtype).tiny)).masked_fill(t <= 0, 0).sum(-1)
 
 def _on_query_grid(match, f):
     "A number for each query token, by `f` of its weights (…, q): (b, 1, h, w)"

@@ -289,8 +289,8 @@ def compare_export(
     print(f"comparing with PyTorch on {count} unseen scenes", flush=True)
     found = compare_onnx(path, translator, count, progress=True)
     told = (f"largest difference {found.largest:.1e}; {100 * found.far:.2g} % of the numbers differ by more "
-            f"than {TOLERANCE:g}, {100 * found.visible:.2g} % of the pixels by more than a step of 8-bit color "
-            f"(at most {100 * RARE:g} % and {100 * VISIBLE:g} % may, where scores tie)")
+            f"than {TOLERANCE:g}, {100 * found.visible:.2g} % of the pixels by more than a step of 8-bit "
+            f"color (at most {100 * RARE:g} % and {100 * VISIBLE:g} % may, where scores tie)")
     fits = math.isfinite(found.largest) and found.far <= RARE and found.visible <= VISIBLE
     check(fits, f"{path} was written, but differs from PyTorch: {told}")
     print(told)
