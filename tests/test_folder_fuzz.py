@@ -1,9 +1,12 @@
 """Every layout of a data folder is read as it was meant, or refused: there is no third outcome."""
+from time import process_time
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from rabit.core.tensors import RabitError
+from rabit.data.inspect import folder_contents
 from rabit.data.layouts import detect_layout, open_folder
 from rabit.data.pairs import IMAGE_ENDINGS, IMAGE_FOLDERS, LABEL_ENDINGS, LABEL_FOLDERS
 
@@ -121,3 +124,23 @@ def test_folders_are_read_as_meant_or_refused(tmp_path, part):
         except RabitError: continue
         assert not alone, f"seed {seed}: label maps are taken for photographs"
     assert min(told.values()) > CASES / 4 / 5, told
+
+def seconds(f):
+    "Of the processor"
+    start = process_time()
+    f()
+    return process_time() - start
+
+@pytest.mark.parametrize("image, labels", [("{}.jpg", "{}.png"), ("train/{}.png", "train/{}_mask.png"),
+                                           ("images/{}_img.jpg", "masks/{}.png"), ("{}.jpg", "{}.json")])
+def test_time_grows_with_the_number_of_files_and_not_faster(tmp_path, image, labels):
+    taken = []
+    for n in (200, 1600):
+        root = tmp_path/str(n)
+        for pattern in (image, labels):
+            (root/pattern).parent.mkdir(parents=True, exist_ok=True)
+            for i in range(n): (root/pattern.format(f"a{i}")).touch()
+        layout = detect_layout(root)
+        assert sum(map(len, layout.splits.values())) == n
+        taken.append(seconds(lambda: folder_contents(root, detect_layout(root))))
+    assert taken[1] < 30 * taken[0], taken     # 8 times as many files; pairs of files would be 64

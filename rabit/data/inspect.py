@@ -127,6 +127,7 @@ def folder_contents(root:Path, # a data folder
     items = [f for split in layout.splits.values() for item in split.values() for f in _files_of(item)]
     exact, starts = set(items), {f for f in items if not Path(f).suffix}
     problems = {f for parts in layout.unmatched.values() for files in parts.values() for f in files}
+    told = read | problems
     taken:Counter = Counter()
     left:dict[tuple, list[Path]] = {}
     for here, inner, files in walk(root):
@@ -134,7 +135,7 @@ def folder_contents(root:Path, # a data folder
         for path in (Path(here)/f for f in sorted(files) if not f.startswith(".")):
             file = path.relative_to(root)
             if str(path) in exact or _begins(path, starts): taken[_place(file)] += 1
-            elif str(path) not in read | problems:
+            elif str(path) not in told:
                 left.setdefault((_place(file, 1), _why_not(file, bool(lists))), []).append(file)
     return taken, left
 

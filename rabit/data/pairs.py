@@ -10,7 +10,7 @@ __all__ = ['IMAGE_FOLDERS', 'LABEL_FOLDERS', 'SPLITS', 'CELEBA', 'IMAGE_ENDINGS'
            'whole_split', 'read_ids', 'stored_ids', 'folder_layout']
 
 # %% ../../nbs/4_data/40_pairs.ipynb #f49e1fcd
-import re
+import os, re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +58,9 @@ CELEBA = ("CelebA-HQ-img", "CelebAMask-HQ-mask-anno/all_parts_except_glasses")
 
 def inner_folders(root:Path) -> dict[str, Path]: # name in small letters → folder
     "The folders directly below `root`, hidden ones left out"
-    return {d.name.lower(): d for d in sorted(root.iterdir()) if d.is_dir() and not d.name.startswith(".")}
+    with os.scandir(root) as entries:  # tells folders from files without asking the disk once more
+        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    return {name.lower(): Path(root)/name for name in names}
 
 def holds_images(folder:Path) -> bool:
     "Is there a file with an image's suffix in a folder or below it?"
@@ -123,14 +125,15 @@ def side_by_side(folder:Path) -> tuple[dict[str, Path], dict[str, Path]]|None:
     "Photographs and label maps of one folder: a.png beside a.jpg, a_mask.png beside a.png"
     files = [f for f in sorted(folder.glob("*")) if f.suffix.lower() in SUFFIXES
              and not f.name.startswith(".") and f.is_file()]
-    stems = Counter(f.stem for f in files)
+    stems, marks = Counter(f.stem for f in files), (*LABEL_ENDINGS[1:], *OTHER_FORMS)
     def is_map(f):
-        if f.suffix.lower() == ".png" and stems[f.stem] > 1: return True
-        return any(f.stem.endswith(end) and any(f.stem.removesuffix(end) + a in stems for a in IMAGE_ENDINGS)
-                   for end in (*LABEL_ENDINGS[1:], *OTHER_FORMS))
-    maps = [f for f in files if is_map(f)]
-    if not maps: return None
-    return match_endings(_by_stem([f for f in files if f not in set(maps)]), _by_stem(maps))
+        stem = f.stem
+        if f.suffix.lower() == ".png" and stems[stem] > 1: return True
+        return stem.endswith(marks) and any(stem.endswith(end) and any(
+            stem.removesuffix(end) + a in stems for a in IMAGE_ENDINGS) for end in marks)
+    maps = {f: is_map(f) for f in files}
+    if not any(maps.values()): return None
+    return match_endings(*(_by_stem([f for f in files if maps[f] == what]) for what in (False, True)))
 
 # %% ../../nbs/4_data/40_pairs.ipynb #a90ed0e6
 # of a split's folders of images and of label maps, behind the split's name

@@ -108,12 +108,12 @@ def full_size_positions(
     sides = zip(full[1], work[1], match.key_size, padded[1])
     scale = torch.tensor([p / n * f / w for f, w, n, p in sides], device=best.device)
     for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        rows, columns = (1 - (x - x.floor() - k).abs() for x, k in zip(t, corner))
+        down, across = (1 - (x - x.floor() - k).abs() for x, k in zip(t, corner))
         token = [(x.floor().long() + k).clamp(0, n - 1) for x, n, k in zip(t, match.query_size, corner)]
         y, x = (a - k for a, k in zip(t, token))
         beside = torch.stack(torch.broadcast_tensors(x, y[:, None]))
         place = best[:, :, token[0][:, None], token[1]] + beside
-        yield (place + .5) * scale.flip(0).view(2, 1, 1) - .5, rows[:, None] * columns
+        yield (place + .5) * scale.flip(0).view(2, 1, 1) - .5, down[:, None] * across
 
 # %% ../../nbs/3_networks/38_translate.ipynb #6e6fc6b3
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 from rabit.core.commands import (
-    Arg, changed_options, command, command_path, Count, Device, option_names, parse_loss_weight,
+    Arg, changed_options, command, Count, Device, option_names, parse_loss_weight,
     parse_model_arg, parse_save_interval, Positive, Size,
 )
 from ..core.files import check_new_folders, existing_folder, read_json
@@ -187,8 +187,8 @@ def rabit_train(
         trained = train(config, folder, device=device, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") == "0":
         example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
-        print(f"weights, log and samples are in {folder}; to use them:  {command_path('rabit_translate')} "
-              f"{example} --checkpoint {folder}")
+        print(f"weights, log and samples are in {folder}; to use them:  rabit_translate {example} "
+              f"--checkpoint {folder}")
 
 # %% ../../nbs/5_training/57_train_commands.ipynb #27b6ff57
 if __name__ == "__main__" and "__file__" in globals(): rabit_train()   # torchrun -m …; not in a notebook
