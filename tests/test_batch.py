@@ -135,7 +135,7 @@ def test_what_fails_is_told_once_and_the_rest_is_painted(home, capsys):
         (
             "a3.png cannot be read",
             "gone.png: no such file",
-            "label id 200",
+            "holds 200",
             "known palette",
             "pipe or a device",
         ),

@@ -59,7 +59,8 @@ CELEBA = ("CelebA-HQ-img", "CelebAMask-HQ-mask-anno/all_parts_except_glasses")
 def inner_folders(root:Path) -> dict[str, Path]: # name in small letters → folder
     "The folders directly below `root`, hidden ones left out"
     with os.scandir(root) as entries:  # tells folders from files without asking the disk once more
-        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = sorted(e.name for e in entries if not e.name.startswith(".")
+                       and (Path(e).is_dir() if e.is_symlink() else e.is_dir()))  # a link may be a circle
     return {name.lower(): Path(root)/name for name in names}
 
 def holds_images(folder:Path) -> bool:
