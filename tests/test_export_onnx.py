@@ -187,6 +187,6 @@ def test_ties_pass_and_wrong_files_do_not(monkeypatch, capsys, found, fits):
 
 def test_command_names_the_extra_that_is_missing(made, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else object())
-    said = "rabit_export: onnxscript is not installed: pip install 'rabit[onnx]'\n"
+    said = "rabit_export: onnxscript is not installed: pip install onnx onnxscript onnxruntime\n"
     assert call("--onnx", tmp_path / "x.onnx", "--checkpoint", made / "weights") == (2, "", said)
     assert not list(tmp_path.iterdir())

@@ -24,7 +24,7 @@ def test_what_is_missing_is_named_together_with_the_cure():
     try: check_packages(("onnx", "no_such_runtime"))
     except RabitError as e: said = str(e)
     print(said)
-    assert said == "no_such_runtime is not installed: pip install 'rabit[onnx]'"
+    assert said == "no_such_runtime is not installed: pip install onnx onnxscript onnxruntime"
 
 
 def test_soft_top_k_is_the_same_through_onnxruntime():

@@ -68,7 +68,7 @@ def canny(image:Tensor, # (b, 3, h, w) in [-1, 1]
     try: from skimage.feature import canny as find
     except ImportError:
         raise RabitError("edges of photographs need scikit-image, which is not installed: "
-                         "pip install 'rabit[edges]'") from None
+                         "pip install scikit-image") from None
     # bytes, as the papers' data: no ties broken by rounding
     greys = (np.asarray(to_pil(p).convert("L")) for p in image.detach().cpu())
     return torch.from_numpy(np.stack([find(g, sigma, low * 255, high * 255) for g in greys])).to(image.device)

@@ -48,7 +48,7 @@ def fetch_weights(
     where = f"{name!r} could not be fetched from huggingface.co" + (f" at {revision!r}" if revision else "")
     try: from huggingface_hub import hf_hub_download
     except ImportError:
-        raise RabitError(f"{where}: huggingface_hub is not installed (pip install 'rabit[hub]')") from None
+        raise RabitError(f"{where}: huggingface_hub is not installed (pip install huggingface_hub)") from None
     try:
         config = Path(hf_hub_download(name, "config.json", revision=revision))
         hf_hub_download(name, "model.safetensors", revision=config.parent.name)  # a folder for each commit

@@ -222,7 +222,7 @@ def _canvas(width, height):
     try:
         from ipycanvas import Canvas
     except ImportError:
-        raise RabitError("paint needs ipycanvas, which is not installed: pip install 'rabit[paint]' and "
+        raise RabitError("paint needs ipycanvas, which is not installed: pip install ipycanvas and "
                          "start the notebook anew; edit_widgets works without it") from None
     return Canvas(width=width, height=height)
 

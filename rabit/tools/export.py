@@ -35,7 +35,7 @@ def check_packages(
     "Refuse to go on where the extra `onnx` is not installed"
     missing = [name for name in packages if find_spec(name) is None]
     check(not missing, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: pip "
-          "install 'rabit[onnx]'")
+          f"install {' '.join(PACKAGES)}")
 
 # %% ../../nbs/6_tools/64_export.ipynb #cabb49b2
 OUTPUTS = ("image", "warped", "confidence")

@@ -298,7 +298,7 @@ class TensorBoard(Callback):
         try: writer:Any = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError:
             raise RabitError("--tensorboard needs the package tensorboard: "
-                             "pip install 'rabit[tensorboard]'") from None
+                             "pip install tensorboard") from None
         self.board = writer(str(self.out / "tensorboard"))
 
     def after_log(self, trainer, row):
