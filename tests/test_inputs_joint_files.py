@@ -16,6 +16,7 @@ from rabit.inputs.joint_files import _person
 from rabit.inputs.joint_files import _poses
 from rabit.inputs.joint_files import on_canvas
 from rabit.inputs.joint_files import pick_person
+from rabit.inputs.joint_files import read_image_poses
 from rabit.inputs.joint_files import read_joints
 from rabit.inputs.joint_files import read_joints_condition
 from rabit.inputs.joint_files import read_poses
@@ -203,8 +204,16 @@ def test_key_points_of_a_file_become_channels_of_the_size_that_is_said():
             square = read_joints_condition(written(ours, **sized), (100, 100))
         assert "60×50, of another shape than the exemplar, 100×100" in str(told[0].message)
         assert square.shape == (1, 35, 91, 110) and square[0, :18].amax((1, 2)).min() > .5
-        torch.testing.assert_close(read_joints_condition(written(ours / [60, 50, 1]), (50, 60)),
-                                   joints_condition(here, (50, 60)), atol=1e-5, rtol=0)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            of_exemplar = read_joints_condition(written(ours / [60, 50, 1]), (50, 60))
+            read_joints_condition(written(ours / [60, 50, 1], **sized), (50, 60))    # it says its canvas
+            own = read_image_poses(written(ours / [60, 50, 1]))
+            read_joints_condition(replace(own, canvas=(50, 60)), (50, 60))           # it has been told
+        assert len(told) == 1 and told[0].category is RabitWarning
+        said = str(told[0].message)
+        assert all(words in said for words in ("a.json holds fractions", "60×50", "canvas_width")), said
+        torch.testing.assert_close(of_exemplar, joints_condition(here, (50, 60)), atol=1e-5, rtol=0)
         for points, canvas, words in ((ours, None, "canvas=(h, w)"), (ours, (9, 9), "must be scaled"),
                                       (ours, (400, 400), "smaller image"), (ours, (0, 5), "canvas"),
                                       (ours * 0, (50, 60), "shows nobody")):

@@ -1,14 +1,16 @@
 """Files of key points as eight programs write them, by encoders that share nothing with the readers: decoded
 to the joints that went in, or refused. There is no third outcome."""
-import copy, json
+import copy, json, warnings
 
 import numpy as np, pytest, torch
 
-from rabit.core.tensors import RabitError
+from rabit.core.tensors import RabitError, RabitWarning
 from rabit.inputs.joint_files import (
     pick_person, read_image_poses, read_joints, read_joints_condition, read_poses,
 )
 from rabit.inputs.joint_frames import fill_missing, read_pose_frames
+from rabit.networks.translate import rabit
+from rabit.tools.video import translate_frames
 
 OPENPOSE = ["nose", "neck", "rsho", "relb", "rwri", "lsho", "lelb", "lwri", "rhip", "rkne", "rank", "lhip",
             "lkne", "lank", "reye", "leye", "rear", "lear"]
@@ -257,3 +259,31 @@ def test_a_video_in_one_file_is_that_in_many(tmp_path):
             if a is not None: assert torch.allclose(a.people[0, 2:], b.people[0, 2:], atol=1e-4), name
     held, left = fill_missing(many), fill_missing(many, "skip")
     assert len(held) == 12 and held[5] is held[4] and len(left) == 11
+
+
+def test_fractions_of_an_unknown_canvas_are_told_where_they_may_be_stretched(tmp_path):
+    "The condition's alone, and only without a canvas: the exemplar's own and an edit's are of its size"
+    pose = rows(somebody(np.random.default_rng(2), (60, 40), .85), "o18", (60, 40), True, ZERO)
+    record = dict(people=[dict(pose_keypoints_2d=flat(pose))])
+    bare = save(record, tmp_path/"bare.json")
+    sized = save(record | dict(canvas_width=60, canvas_height=40), tmp_path/"sized.json")
+    model = rabit(35, size=(32, 32), width=4, features=8, position="coord", condition="joints").eval()
+    image = torch.rand(1, 3, 40, 60) * 2 - 1
+    def told(f, *args):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            out = f(*args)
+        return [str(w.message) for w in found if "fractions" in str(w.message)], out
+    for f, args, count in ((model.translate, (bare, image), 1), (model.translate, (sized, image), 0),
+                           (model.translate, (bare, image, bare), 1),
+                           (model.translate, (sized, image, bare), 0),
+                           (model.translate, (read_image_poses(bare), image), 1),
+                           (model.edit, (image, bare, bare), 0),
+                           (lambda *a: list(translate_frames(*a)), (model, [bare], image, bare), 1)):
+        said, _ = told(f, *args)
+        assert len(said) == count and all("bare.json" in s and "60×40" in s and "canvas_width" in s
+                                          and "\n" not in s for s in said), (args[1:], said)
+    own = model.as_condition(bare, "exemplar_condition", (40, 60), own=True)
+    with pytest.warns(RabitWarning, match="fractions"):
+        other = model.as_condition(bare, "condition", (40, 60))
+    assert (own - other).abs().max() < 1e-5

@@ -8,13 +8,15 @@ __all__ = ['Given', 'to_image_tensor', 'to_condition', 'in_turn']
 # %% ../../nbs/2_inputs/24a_given.ipynb #f840f302
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from torch import Tensor
 from ..core.tensors import check, check_finite, check_image, check_labels, RabitWarning
 from .conditions import Kind, read_condition
 from .edges import looks_like_ids
 from .images import File, image_or_path, read_image
-from .joint_files import Poses
+from .joint_files import Poses, read_image_poses
 
 # %% ../../nbs/2_inputs/24a_given.ipynb #052afea3
 Given = File | Tensor
@@ -50,9 +52,11 @@ def to_condition(given:Given|Poses, # a file, an image, labels (h, w), (1, class
                  name:str, # of the argument, for messages
                  canvas:tuple|None, # (h, w) of the image that joints lie in
                  labels_from:Callable[[File], Tensor], # reads a label map
+                 own:bool=False, # is it that image's own? Then fractions are of its size, and nothing is told
                 ) -> Tensor: # (1, h, w) int64 of a label map, or (1, classes, h, w) float
     "One condition of a kind, in whatever form it was given"
     if isinstance(given, Tensor): return _tensor_condition(given, kind, classes, name)
+    if own and canvas and kind.name == "joints": given = _on_own_image(given, canvas)
     if isinstance(given, Poses):
         check(kind.needs == "joints", f"{name} holds key points; this model's conditions are {kind.name}")
         return read_condition(given, kind.name, canvas)
@@ -60,6 +64,12 @@ def to_condition(given:Given|Poses, # a file, an image, labels (h, w), (1, class
     check(kind.needs != "joints" or not hasattr(given, "read"),
           f"{name} is an open file; key points are read from the path of a file")
     return read_condition(image_or_path(given), kind.name, canvas)
+
+def _on_own_image(given:File|Poses, canvas:tuple) -> File|Poses:
+    "Key points that are fractions, with the size of their image; all else as it is"
+    poses = read_image_poses(given) if isinstance(given, (str, Path)) else given
+    if isinstance(poses, Poses) and poses.fractions and not poses.canvas: return replace(poses, canvas=canvas)
+    return poses
 
 def _tensor_condition(given:Tensor, kind:Kind, classes:int, name:str) -> Tensor:
     "A condition that is a tensor already, checked"

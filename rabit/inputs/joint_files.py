@@ -323,6 +323,9 @@ def _check_fits(poses, joints, size):
                                            f"scaled to it, {way}"))
     check(2 * inside >= len(found), f"{poses.path}: {int(inside)} of {len(found)} key points lie inside "
           f"{W}×{H} pixels, {whose}")
+    if poses.fractions and not poses.canvas: warnings.warn(
+        f"{poses.path} holds fractions, and not of which size; that of the exemplar, {w}×{h}, is taken: "
+        "write canvas_width and canvas_height into the file if its image has another", RabitWarning, 4)
     if poses.fractions or poses.canvas or not lies_in_corner(joints, size): return
     right, low = found.amax(0).tolist()
     said = (f"{poses.path}: all its key points lie above and left of {right:.0f}, {low:.0f}, in a corner "
@@ -340,8 +343,7 @@ def read_joints_condition(path:str|Path|Poses, # a file as for `read_joints`, or
         warn_of_others(poses)
         poses = pick_person(poses)
     check(canvas is not None, f"{poses.path}: the size of a condition is needed, canvas=(h, w)")
-    check_size(canvas, "canvas")
-    size = _condition_size(poses, canvas)
+    size = _condition_size(poses, check_size(canvas, "canvas"))
     joints = on_canvas(poses, size)
     _check_fits(poses, joints.view(-1, 3), size)
     return joints_condition(joints, size)

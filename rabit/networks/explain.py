@@ -37,7 +37,7 @@ def translate_all(
     wanted = translator.as_condition(condition, "condition", canvas)
     own = None
     if exemplar_condition is not None:
-        own = translator.as_condition(exemplar_condition, "exemplar_condition", canvas)
+        own = translator.as_condition(exemplar_condition, "exemplar_condition", canvas, own=True)
         check_same_size(exemplar=look, exemplar_condition=own)
     image, found = translator.answer(wanted, look, own, size, detail)
     full = tuple(wanted.shape[-2:])

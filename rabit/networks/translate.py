@@ -46,9 +46,10 @@ class ConditionNet(PretrainedNet):
         given:Given|Poses,  # a file, an image, labels (h, w), (1, classes, h, w) float, or key points
         name:str,     # of the argument, for messages
         canvas:tuple|None=None,  # (h, w) of the image that joints from a file lie in
+        own:bool=False,  # is it that image's own? Else of another one, whose size may differ
     )->Tensor:        # (1, h, w) int64 of a label map, or (1, classes, h, w) float
         "One condition of the model's kind"
-        return to_condition(given, self.kind, self.config["classes"], name, canvas, self.labels_from)
+        return to_condition(given, self.kind, self.config["classes"], name, canvas, self.labels_from, own)
     def resize_condition(self,
         condition:Tensor,  # from `as_condition`
         size:tuple,        # (h, w) wanted
@@ -235,7 +236,7 @@ class Translator(AnySizeNet):
         canvas = tuple(look.shape[-2:])
         wanted = self.as_condition(condition, "condition", canvas)
         if exemplar_condition is None: return to_pil(self.paint(wanted, look, None, size, detail))
-        own = self.as_condition(exemplar_condition, "exemplar_condition", canvas)
+        own = self.as_condition(exemplar_condition, "exemplar_condition", canvas, own=True)
         check_same_size(exemplar=look, exemplar_condition=own)
         return to_pil(self.paint(wanted, look, own, size, detail))
     def edit(self,
@@ -249,8 +250,8 @@ class Translator(AnySizeNet):
         "Repaint an image after a change of its condition, with the image itself as the exemplar"
         original = to_image_tensor(image, "image")
         canvas = tuple(original.shape[-2:])
-        before = self.as_condition(condition, "condition", canvas)
-        after = self.as_condition(edited, "edited", canvas)
+        before = self.as_condition(condition, "condition", canvas, own=True)
+        after = self.as_condition(edited, "edited", canvas, own=True)
         check_same_size(image=original, condition=before, edited=after)
         check(before.ndim == after.ndim, f"condition of {tuple(before.shape)} and edited of "
               f"{tuple(after.shape)} cannot be compared; two label maps or two maps are needed")

@@ -153,7 +153,7 @@ def _cache_exemplar(translator, exemplar, exemplar_condition, look):
     "Exemplar and condition (or None) at a size, and the translator that has encoded them"
     if exemplar_condition is not None:
         canvas = exemplar.shape[-2:]
-        exemplar_condition = translator.as_condition(exemplar_condition, "exemplar_condition", canvas)
+        exemplar_condition = translator.as_condition(exemplar_condition, "exemplar_condition", canvas, True)
         check_same_size(exemplar=exemplar, exemplar_condition=exemplar_condition)
         exemplar_condition = translator.resize_condition(exemplar_condition, look).to(translator.device)
     exemplar = resize(exemplar, look).clamp(-1, 1).to(translator.device)
