@@ -154,9 +154,10 @@ def test_options_that_differ_from_their_defaults_are_named():
     assert option_names(["exemplar_condition", "out_"]) == "--exemplar-condition, --out"
 
 
-def test_arguments_of_models_are_numbers_or_text():
+def test_arguments_of_models_are_numbers_true_false_or_text():
     assert parse_model_arg("k=5") == ("k", 5) and parse_model_arg("eps=.5") == ("eps", .5)
     assert parse_model_arg("position=coord") == ("position", "coord")
+    assert parse_model_arg("learn_temperature=true")[1] is True and parse_model_arg("a=False")[1] is False
     for text in ("k", "=5"):
         try: parse_model_arg(text); said = ""
         except ArgumentTypeError as e: said = str(e)

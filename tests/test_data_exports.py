@@ -108,3 +108,11 @@ def test_images_with_namesakes_are_refused_and_images_alone_are_not():
         names = [f"{c}{end}.png" for c in "abcd" for end in ("", "-truth")]
         assert "a-truth and 3 more" in fails(check_no_namesakes, root, {n[:-4]: root/n for n in names})
         check_no_namesakes(root, {f"walk_{i}": root/f"walk_{i}.png" for i in range(9)})
+        for one, two in (("{}", "mask_{}"), ("{}", "gt-{}"), ("img_{}", "label_{}"), ("photo{}", "Seg{}")):
+            names = [name.format(n) for n in ("a0", "a1", 7, 8) for name in (one, two)]
+            assert "and 3 more" in fails(check_no_namesakes, root, {n: root/f"{n}.png" for n in names})
+        names = [f"{start}a{i}" for start in ("", "truth_") for i in range(4)]  # an unknown word
+        assert "truth_a0 and 3 more" in fails(check_no_namesakes, root, {n: root/f"{n}.png" for n in names})
+        for start, other in (("", "walk_"), ("left_", "right_"), ("img_", "mas_")):
+            names = [f"{s}{i}" for s in (start, other) for i in range(9)]
+            check_no_namesakes(root, {n: root/f"{n}.png" for n in names})

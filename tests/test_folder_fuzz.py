@@ -125,6 +125,16 @@ def test_folders_are_read_as_meant_or_refused(tmp_path, part):
         assert not alone, f"seed {seed}: label maps are taken for photographs"
     assert min(told.values()) > CASES / 4 / 5, told
 
+@pytest.mark.parametrize("image, labels", [("a{}", "mask_a{}"), ("a{}", "label_a{}"), ("a{}", "seg_a{}"),
+                                           ("{}", "gt_{}"), ("img_{}", "mask_{}"), ("image{}", "mask{}")])
+@pytest.mark.parametrize("where", ["", "images/", "train/"])
+def test_masks_named_by_a_prefix_are_no_photographs(tmp_path, image, labels, where):
+    (tmp_path/where).mkdir(exist_ok=True)
+    for i in range(12):
+        for name in (image, labels): Image.new("L", (4, 4)).save(tmp_path/f"{where}{name.format(i)}.png")
+    with pytest.raises(RabitError, match="are these label maps.*a_mask.png beside a.jpg"):
+        detect_layout(tmp_path)
+
 def seconds(f):
     "Of the processor"
     start = process_time()

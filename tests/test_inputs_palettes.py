@@ -108,7 +108,8 @@ def test_greys_of_a_palette_are_ids_where_the_index_is_only_their_rank():
     # an even ramp: painted numbers, where only they fit; nobody knows, where both do
     assert read_labels(optimised([0, 85, 170, 255]), 4)[0, 0].tolist() == [0, 1, 2, 3]
     for greys, order in (([0, 85, 170, 255], None), ([0, 255], None), ([5, 0, 255, 1], None),
-                         ([0, 1, 9, 3], [0, 2, 3]), (range(0, 256, 15), [0, 1])):
+                         ([0, 1, 9, 3], [0, 2, 3]), (range(0, 256, 15), [0, 1]),
+                         ([255, 0], None), ([3, 5, 0], None)):
         message = fails(read_labels, optimised(greys, order))
         assert "or their greys" in message and "Store it in grey" in message
     print(message)

@@ -2,6 +2,7 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import math
 import torch
+from rabit.core.tensors import RabitError
 from rabit.core.tensors import labels_of
 from rabit.core.tensors import sample_at
 from rabit.inputs.samples import SceneDataset
@@ -110,6 +111,9 @@ def test_a_copycat_scores_exactly_as_the_same_position_and_is_found_out():
     for k in ("epe", "pck", "instance_accuracy", "warp_l1", "l1", "ssim", "swd"):
         assert abs(found["model"][k] - same[k]) < 1e-5, k
     assert found["model"]["copy_score"] > .99 and found["model"]["confidence_auc"] == .5
+    try: evaluate(copycat, scenes, count=1, device="cuda:99", progress=False); said = ""
+    except RabitError as e: said = str(e)
+    assert "'cpu' always can" in said
 
 
 def test_a_translator_that_knows_the_answer_scores_as_the_ground_truth():

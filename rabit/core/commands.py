@@ -289,14 +289,14 @@ def parse_loss_weight(
 def parse_model_arg(
     text:str,            # "k=5" or "position=coord"
 )->tuple[str, object]:   # ("k", 5)
-    "An argument of a model as users write it: numbers are numbers, everything else is text"
+    "An argument of a model as users write it: numbers, true and false are what they say, all else is text"
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise ArgumentTypeError(f"{text!r} is no argument of a model; NAME=VALUE such as k=5 is")
     for read in (int, float):
         try: return name, read(value)
         except ValueError: pass
-    return name, value
+    return name, {"true": True, "false": False}.get(value.lower(), value)
 
 # %% ../../nbs/0_core/06_commands.ipynb #d2bb96f5
 def positive_int(

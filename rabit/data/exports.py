@@ -19,7 +19,8 @@ import numpy as np
 from ..core.files import list_files, read_json, SUFFIXES, walk
 from ..core.tensors import check, IGNORE_INDEX, RabitError
 from rabit.data.pairs import (
-    folder_named, group_of, IMAGE_ENDINGS, IMAGE_FOLDERS, inner_folders, Layout, match_names, read_ids,
+    folder_named, group_of, IMAGE_ENDINGS, IMAGE_FOLDERS, inner_folders, LABEL_ENDINGS, LABEL_FOLDERS,
+    Layout, match_names, read_ids,
 )
 from ..inputs.class_files import class_file, ClassRow, id_of, read_class_file
 from ..inputs.images import open_image
@@ -245,23 +246,40 @@ def _shorter(stem:str) -> list[str]:
     parts = re.split(r"([_.-])", stem)
     return ["".join(parts[:i]) for i in range(len(parts) - 2, 0, -2)]
 
+def _after(words, stem:str) -> list[str]:
+    "What a name is without the word that it starts with: mask_a, maskA → a, A; of several the longest"
+    return [stem[len(w):].lstrip("_.-") for w in words if stem.lower().startswith(w)][:1]
+
+_MAP_WORDS = sorted({*LABEL_FOLDERS, *(e.strip("_").lower() for e in LABEL_ENDINGS if len(e) > 2)},
+                    key=len, reverse=True)
+_PHOTO_WORDS = sorted({*IMAGE_FOLDERS, "photo", "rgb"}, key=len, reverse=True)
+
+def _later(stem:str) -> list[str]:
+    "Without one, two, … of its starts: a_b_c → b_c, c; numbers are left by words for maps alone"
+    parts = re.split(r"([_.-])", stem)
+    rests = ["".join(parts[i:]) for i in range(2, len(parts), 2)]
+    return [r for r in rests if r and not r.isdigit()] + _after(_MAP_WORDS, stem)
+
 def check_no_namesakes(root:Path, images:dict[str, Path]):
     "Refuse images beside which other files have their names, as label maps do"
     taken = set(images.values())
     bases:dict[str, set] = {}
     for k in images:
-        for end in IMAGE_ENDINGS: bases.setdefault(k.rpartition("/")[2].removesuffix(end), set()).add(k)
+        name = k.rpartition("/")[2]
+        for base in (*(name.removesuffix(end) for end in IMAGE_ENDINGS), *_after(_PHOTO_WORDS, name)):
+            bases.setdefault(base, set()).add(k)
     same = []
     for here, inner, files in walk(root):
         inner[:] = [d for d in inner if not d.startswith(".")]
         maps = (f for f in map(Path(here).joinpath, files) if f.suffix.lower() in _MAY_BE_MAPS
                 and f not in taken)
         same += [f for f in maps if f.name[0] != "."
-                 and not bases.keys().isdisjoint((f.stem, *_shorter(f.stem)))]
+                 and not bases.keys().isdisjoint((f.stem, *_shorter(f.stem), *_later(f.stem)))]
     check(not same or 2 * len(same) < len(images),
           f"{root}: {same[0] if same else ''} and {len(same) - 1} more files "
           f"are named like its images; are these label maps? {WHERE_LABELS_LIE}")
-    marked = [k for k in images if not k[-1].isdigit() and any(bases.get(n, {k}) != {k} for n in _shorter(k))]
+    marked = [k for k in images if any(bases.get(n, {k}) != {k} for n in (
+        *_later(k.rpartition("/")[2]), *([] if k[-1].isdigit() else _shorter(k))))]
     check(not marked or 4 * len(marked) < len(images),
           f"{root}: {marked[0] if marked else ''} and {len(marked) - 1} " "more images have the name of "
-          f"another image with something behind it; are these label maps? {WHERE_LABELS_LIE}")
+          f"another image with something behind or before it; are these label maps? {WHERE_LABELS_LIE}")

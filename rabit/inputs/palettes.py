@@ -203,10 +203,10 @@ def _has_known(greys:np.ndarray, palettes) -> bool:
     found = np.unique(greys)
     return bool(found[-1] <= 255 and any(_has_all(p, found.astype(np.int32) * 0x10101) for p in palettes))
 
-def _listed_colors(im:Image.Image) -> np.ndarray:
-    "Codes of the colors of an image's palette, without the zeros that fill it up"
+def _listed_colors(im:Image.Image, used:int) -> np.ndarray:
+    "Codes of an image's palette, as far as it is `used`, and without the zeros that fill it up"
     listed = np.array(im.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
-    return _codes(listed[:len(listed) - np.argmax(listed[::-1].any(1))])
+    return _codes(listed[:max(used, len(listed) - np.argmax(listed[::-1].any(1)))])
 
 def _greys_count(number:np.ndarray, code:np.ndarray, listed:np.ndarray, classes:int|None,
                  path:str|Path) -> bool:
@@ -233,7 +233,7 @@ def _indexed_ids(im:Image.Image, index:np.ndarray, seen:np.ndarray, path:str|Pat
     colors = np.asarray(im.convert("RGB"))
     if palette is not None: return _color_ids(colors, seen, path, classes, palette)
     number, code = np.unique(np.stack([index[seen], _codes(colors[seen])], 1), axis=0).T
-    listed = _listed_colors(im)
+    listed = _listed_colors(im, number.max(initial=-1) + 1)
     if _are_grey(listed):
         return colors[..., 0] if _greys_count(number, code, listed, classes, path) else index
     # a program that writes GIF renumbers the colors; they alone are what it was given

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..core.devices import pick_device
 from ..core.tensors import check, crop_to, IGNORE_INDEX, pad_to, resize, sample_at
 from ..inputs.samples import conditions_of
 from ..matching.errors import match_errors, nearest_of_class, random_of_class, same_position
@@ -203,6 +204,7 @@ def _concat(parts:list[dict]) -> dict:
 def _batches(dataset, count:int, size:int, start:int, device, progress:bool, name:str) -> Iterator[dict]:
     "The batches of samples start … start+count-1, with a bar"
     check(count >= 1, f"count={count}: at least one sample must be scored")
+    pick_device(str(device))                             # refused here, in our words, where there is none
     for i in tqdm(range(start, start + count, size), name, disable=not progress):
         yield dataset.batch(range(i, min(i + size, start + count)), device)
 
