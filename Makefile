@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo   train a small model on street scenes, evaluate it, write outputs/demo.png and outputs/demo.md (about ten minutes)"
-	@echo "make test   library, tests and README are what the notebooks say; lint, types, every notebook, all tests (about twelve minutes; ARGS=--quick under two)"
+	@echo "make test   library, tests and README are what the notebooks say; lint, types, every notebook, all tests (about fifteen minutes; ARGS=--quick about two)"
 	@echo "make compare   train five models and RABIT's ablations, three seeds each; tables and images in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
 	@echo "make bench   how fast every form of matching is on this machine, its memory, its growth and the floor (about ten minutes; ARGS=--quick under three)"
 	@echo "make bench-train   how fast training is on this machine, what helps, and the largest batch that fits (a few minutes)"
