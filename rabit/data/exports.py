@@ -237,7 +237,7 @@ def find_label_studio(root:Path, # a data folder
 
 # %% ../../nbs/4_data/42c_exports.ipynb #5886e72b
 WHERE_LABELS_LIE = ("Label maps are read from labels/, masks/, annotations/, SegmentationClass/ … beside "
-                    "images/, or " "as " "a.png or a_mask.png beside a.jpg")
+                    "images/, or as a.png or a_mask.png beside a.jpg")
 
 _MAY_BE_MAPS = set(SUFFIXES) - {".jpg", ".jpeg"}
 
