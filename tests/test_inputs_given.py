@@ -5,9 +5,9 @@ import numpy as np
 import torch
 import warnings
 from PIL import Image
-from rabit.core.tensors import RabitError
 from rabit.core.tensors import one_hot
 from rabit.core.tensors import to_pil
+from rabit.core.trials import fails
 from rabit.inputs.conditions import kind_of
 from rabit.inputs.given import in_turn
 from rabit.inputs.given import to_condition
@@ -15,12 +15,6 @@ from rabit.inputs.given import to_image_tensor
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.matching.street import street_pairs
-
-def fails(f, *args, **kwargs):
-    "The message of the `RabitError` that f must raise"
-    try: f(*args, **kwargs)
-    except RabitError as e: return str(e)
-    raise AssertionError(f"{f.__name__} accepted {args}")
 
 
 def test_an_image_is_the_same_in_every_form_and_one_from_0_to_1_is_told():

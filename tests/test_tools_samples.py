@@ -11,10 +11,10 @@ from rabit.inputs.palettes import read_labels
 from rabit.matching.scenes import pairs
 from rabit.matching.street import STREET
 from rabit.matching.street import STREET_PARTS
+from rabit.tools.edit import labels_to_pil
 from rabit.tools.samples import SCENE
 from rabit.tools.samples import SEED
 from rabit.tools.samples import erase
-from rabit.tools.samples import labels_to_pil
 from rabit.tools.samples import rabit_sample
 from tempfile import TemporaryDirectory
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.files import list_files, read_json, SUFFIXES, walk
 from ..core.tensors import check, IGNORE_INDEX, RabitError
+from .pair_lists import read_lines
 from rabit.data.pairs import (
     folder_named, group_of, IMAGE_ENDINGS, IMAGE_FOLDERS, inner_folders, LABEL_ENDINGS, LABEL_FOLDERS,
     Layout, match_names, read_ids,
@@ -141,14 +142,9 @@ def which_set(root:Path, items:dict[str, tuple], classes:int|None=None) -> Known
 # %% ../../nbs/4_data/42c_exports.ipynb #8cd3cd60
 _LABELME = ("img.png", "label.png", "label_names.txt")
 
-def _names_in(file:Path) -> list[str]:
-    "The lines of a small file"
-    try: return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as e: raise RabitError(f"{file} cannot be read: {e}") from e
-
 def _renumbered(path:Path, classes:int|None=None, number:dict|None=None) -> np.ndarray:
     "Ids of the whole set, from those of one image and its names"
-    ids, names = read_ids(path), _names_in(path.with_name("label_names.txt"))
+    ids, names = read_ids(path), read_lines(path.with_name("label_names.txt"))
     table = np.full(IGNORE_INDEX + 1, -1)
     table[:len(names)] = [(number or {}).get(name, IGNORE_INDEX) for name in names[:IGNORE_INDEX]]
     table[IGNORE_INDEX] = IGNORE_INDEX
@@ -163,7 +159,7 @@ def find_labelme(root:Path, # a data folder
     "labelme's folders, one for each image, with ids of its own"
     folders = [d for d in inner_folders(root).values() if all((d/name).is_file() for name in _LABELME)]
     if not folders: return None
-    every = {n for d in folders for n in _names_in(d/_LABELME[2])} - {"_background_", "__ignore__"}
+    every = {n for d in folders for n in read_lines(d/_LABELME[2])} - {"_background_", "__ignore__"}
     names = ("_background_", *sorted(every))
     items = {d.name.removesuffix("_json"): (d/_LABELME[0], d/_LABELME[1]) for d in folders}
     check(len(items) == len(folders), f"{root} holds two folders of one image, with and without _json; one "

@@ -79,8 +79,8 @@ def folder_named(root:Path, names) -> Path|None: # in small letters
 def image_and_label_folders(root:Path) -> tuple[Path, Path]|None:
     "The folders of images and of labels directly below `root`"
     if all((root/p).is_dir() for p in CELEBA): return root/CELEBA[0], root/CELEBA[1]
-    if not (inner_folders(root).keys() & IMAGE_FOLDERS and inner_folders(root).keys() & LABEL_FOLDERS):
-        return None
+    here = inner_folders(root).keys()
+    if not (here & IMAGE_FOLDERS and here & LABEL_FOLDERS): return None
     images, labels = folder_named(root, IMAGE_FOLDERS), folder_named(root, LABEL_FOLDERS)
     return None if images is None or labels is None else (images, labels)
 
@@ -345,6 +345,6 @@ def folder_layout(root:str|Path, # a data folder, see `find_splits`
     pairs = find_pairs(root, split)
     exact = CELEBA[0] not in {image.parent.name for image, _ in pairs.values()}
     check_headers(pairs, exact)
-    splits = {s: match_names(*split_files(root, s))[0] for s in find_splits(root)} | {split: pairs}
+    splits = {s: pairs if s == split else match_names(*split_files(root, s))[0] for s in find_splits(root)}
     return Layout("folder", "photographs with label maps", splits, {}, "labels", ids=ids,
                   relabel=relabel, ignore=tuple(ignore), exact=exact, group=group_of, strict=True)

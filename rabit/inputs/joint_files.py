@@ -111,12 +111,12 @@ def _instance(d, path, least=LEAST_SCORE):
         points = np.c_[x, y, points.get("visible") or np.ones(len(x))]
     return _person(points, path, d.get("keypoint_scores"), least)
 
-def _instances(found, path, name=""):
+def _instances(found, path):
     "A list of persons, of one image or of several"
     images:dict = {}
-    for d in _records(found, "persons", path): images.setdefault(str(d.get("image_id", name)), []).append(d)
-    for image in sorted(images or {name: ()}, key=lambda n: natural_key(str(n))):
-        yield str(image), None, [_instance(d, path) for d in images.get(image, ())]
+    for d in _records(found, "persons", path): images.setdefault(str(d.get("image_id", "")), []).append(d)
+    return [(image, None, [_instance(d, path) for d in images.get(image, ())])
+            for image in sorted(images or [""], key=natural_key)]
 
 # %% ../../nbs/2_inputs/23a_joint_files.ipynb #07f7c891
 def _check_names(names, path):
@@ -130,7 +130,7 @@ def _mmpose(data, path):
     names = (data.get("meta_info") or {}).get("keypoint_id2name") or {}
     _check_names([names[k] for k in sorted(names, key=int)], path)
     found = _records(data["instance_info"], "instances", path)
-    if not any("instances" in d for d in found): return list(_instances(found, path))
+    if not any("instances" in d for d in found): return _instances(found, path)
     return [(str(d.get("frame_id", i)), None, [_instance(p, path) for p in _records(d["instances"], "persons",
              path)]) for i, d in enumerate(found)]
 
@@ -152,7 +152,7 @@ def _from_json(data, path):
             return [_openpose(d, path, str(i)) for i, d in enumerate(data)]
         if any(key in d for d in data if isinstance(d, dict) for key in _PEOPLE[0][1]):
             return [_openpose(dict(people=data), path)]
-        return list(_instances(data, path))
+        return _instances(data, path)
     check(isinstance(data, dict) and len(data) > 0, f"{path} holds no people; {_WANTED}")
     if _is_openpose(data): return [_openpose(data, path)]
     if "annotations" in data: return _coco(data, path)

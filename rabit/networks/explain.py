@@ -8,8 +8,10 @@ __all__ = ['full_size_confidence', 'translate_all']
 # %% ../../nbs/3_networks/38a_explain.ipynb #259e0d2c
 from PIL import Image
 from torch import Tensor
-from ..core.tensors import crop_to, resize, to_pil
-from .translate import Given, Translator, check_same_size, same_area, to_image_tensor
+from ..core.tensors import resize, to_pil
+from rabit.networks.translate import (
+    check_same_size, Given, same_area, to_image_tensor, Translator, working_confidence,
+)
 
 # %% ../../nbs/3_networks/38a_explain.ipynb #077b3d3b
 def full_size_confidence(
@@ -19,8 +21,7 @@ def full_size_confidence(
     multiple:int=8,     # of the padded sides
 )->Tensor:              # (1, 1, *full)
     "The confidence of each pixel of the output"
-    padded = tuple(-(-n // multiple) * multiple for n in work)
-    return resize(crop_to(resize(confidence.float(), padded), work), full)
+    return resize(working_confidence(confidence, work, multiple), full)
 
 # %% ../../nbs/3_networks/38a_explain.ipynb #ed66fb49
 def translate_all(

@@ -66,10 +66,11 @@ def find_weights(
     "The folder of a saved model"
     folder, shipped = Path(name), shipped_weights()
     published = re.fullmatch(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?", str(name))
-    if (folder / "config.json").is_file() or str(name) in shipped:
+    here = folder if (folder / "config.json").is_file() else shipped.get(str(name))
+    if here is not None:
         check(revision is None,
               f"revision = {revision!r} is for models on huggingface.co, and {name} is none")
-        return folder if (folder / "config.json").is_file() else shipped[str(name)]
+        return here
     check(not folder.is_dir(), f"{folder} holds no config.json; a folder that `save_pretrained` or "
           "rabit_train wrote is needed")
     if published and not folder.parent.is_dir():  # "runs/typo" beside runs/ is nobody's model

@@ -5,12 +5,15 @@
 # %% auto #0
 __all__ = ['EDITS', 'check_label_map', 'check_bool_mask', 'check_class_id', 'flood_select', 'fill', 'relabel', 'brush', 'dilate',
            'fill_hole', 'edited_scene', 'edited_scenes', 'shift_mask', 'grow_mask', 'replace_region', 'move_region',
-           'grow_region', 'erase_region', 'History']
+           'grow_region', 'erase_region', 'History', 'labels_to_pil']
 
 # %% ../../nbs/6_tools/60_edit.ipynb #b4c53f89
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
+from ..core.colors import color_labels
 from ..core.tensors import check, IGNORE_INDEX, LABEL_DTYPES, pixel_grid
 from ..matching.scenes import Layout, render, uniform
 from ..matching.street import STREET, street_layout, street_style
@@ -304,3 +307,14 @@ class History:
     def reset(self):
         "Go on to the first state"
         self.do(self.first)
+
+# %% ../../nbs/6_tools/60_edit.ipynb #4cecc3da
+def labels_to_pil(
+    labels:Tensor,  # (h, w) integer ids
+)->Image.Image:     # mode P
+    "A label map as an image whose pixels are the ids, shown in the colors of `color_labels`"
+    check_label_map(labels)
+    image = Image.fromarray(labels.cpu().numpy().astype(np.uint8))
+    colors = color_labels(torch.arange(256)[None])[:, 0].T
+    image.putpalette(((colors + 1) * 127.5).round().byte().flatten().tolist())
+    return image

@@ -9,6 +9,7 @@ __all__ = ['SEARCHED', 'COLUMNS', 'ROWS', 'MEASURED', 'unseen_data', 'references
 # %% ../../nbs/5_training/58_eval_commands.ipynb #dfbf0542
 import sys, torch
 from dataclasses import replace
+from itertools import count as numbers, takewhile
 from pathlib import Path
 from time import perf_counter
 from ..core.commands import command, Count, Device, typed_again
@@ -130,15 +131,14 @@ def write_sample_grid(
     print(f"wrote {save_grid(rows, path, titles=titles)}")
 
 # %% ../../nbs/5_training/58_eval_commands.ipynb #948d6bbb
+def _numbered(folder):
+    return (folder if n == 1 else folder.with_name(f"{folder.name}-{n}") for n in numbers(1))
+
 def unused_folder(
     folder:Path,  # the name that is wanted
 )->Path:
     "This folder if there is none yet, else the same name with the next free number"
-    number, free = 1, folder
-    while free.exists():
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
+    return next(p for p in _numbered(folder) if not p.exists())
 
 MEASURED = "measured.json"  # in the run of a demo that came to its end
 
@@ -147,9 +147,8 @@ def stopped_run(
     config:TrainConfig,  # that is wanted
 )->Path|None:
     "The newest run of the demo, if it was stopped before the end and has these settings"
-    free = unused_folder(folder)
-    earlier = [folder, *(folder.with_name(f"{folder.name}-{n}") for n in range(2, 1000))]
-    newest = next((p for p, after in zip(earlier, earlier[1:]) if after == free), None)
+    used = [*takewhile(Path.exists, _numbered(folder))]
+    newest = used[-1] if used else None
     if newest is None or (newest / MEASURED).exists() or not (newest / "train.json").is_file(): return None
     if not any((newest / name).is_file() for name in (STATE, PREVIOUS)): return None
     saved = config_from(read_json(newest / "train.json"))
