@@ -53,6 +53,7 @@ def test_photographs_are_measured_beside_rows_that_need_no_ground_truth():
     assert found["real image"]["swd"] == 0 and found["same position"]["copy_score"] > .99
     first, *rest = out.getvalue().splitlines()
     assert rest[0] == "|  | swd | copy_score | agreement |" and "–" not in out.getvalue()
+    assert "semantic" not in found["street-64"]
     assert "agreement: fraction" in out.getvalue() and "real image: the conditions' own images" in out.getvalue()
 
 

@@ -12,18 +12,20 @@ from dataclasses import replace
 from itertools import count as numbers, takewhile
 from pathlib import Path
 from time import perf_counter
-from ..core.commands import command, Count, Device, typed_again
+from typing import Annotated
+from ..core.commands import Arg, command, Count, Device, typed_again
 from ..core.devices import pick_device
 from ..core.figures import save_grid
 from rabit.core.files import (
     check_new_folders, check_output, check_writable, read_json, write_atomic, write_json,
 )
 from ..core.tensors import check
-from ..data.data_commands import check_data, Data, Exemplars, Split
+from ..data.data_commands import check_data, chosen_features, Data, Exemplars, Split
 from ..inputs.conditions import kind_of
 from ..inputs.samples import SceneDataset, worlds
 from ..networks.model_options import Checkpoint, checkpoint_name, DEFAULT_CHECKPOINT, load_model, OwnModel
 from ..networks.pretrained import shipped_weights
+from ..networks.trained_features import FEATURES
 from ..networks.translate import Translator
 from .callbacks import sample_rows
 from .checkpoint import PREVIOUS, STATE
@@ -104,20 +106,27 @@ def rabit_eval(
     count:Count=200,          # samples (default 200; a folder gives at most all of its images)
     seed:int=1,               # of the data
     json:Path|None=None,      # write the numbers there, too
+    # compare features of these frozen networks, too: frechet, semantic, style
+    features:Annotated[str, Arg(choices=FEATURES)]|None=None,
+    # file with weights of VGG19, or 'download' (means --features vgg19)
+    vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
 ):
     "Measure a translator, beside matching without learning"
     check_data(data, seed, exemplars, split=split)
     checkpoint, scenes = checkpoint_name(checkpoint), data in worlds()
     inputs = (Path(checkpoint) / "config.json", Path(checkpoint) / "train.json", exemplars)
     if json: check_output(json, (".json",), inputs)
+    network = chosen_features(features, vgg)
     translator = load_model(checkpoint, device, model=model)
     dataset = unseen_data(translator.config, data, split, exemplars, seed, checkpoint)
     count = count if scenes else min(count, len(dataset))
     results = evaluate(translator, dataset, count, device=translator.device, name=checkpoint,
-                       baselines=scenes or references(dataset))
+                       baselines=scenes or references(dataset),
+                       network=None if network is None else network.to(translator.device))
     part = getattr(dataset, "split", None)
     if not scenes: print(f"measured on {count} samples of {data}" + (f", part {part}" if part else ""))
     print(f"{table(results, known_only=not scenes)}\n\n{legend(results)}")
+    if network is not None: print(f"- frechet, semantic, style: {network.note}")
     if json: write_json(json, results)
 
 # %% ../../nbs/5_training/58_eval_commands.ipynb #12772558

@@ -26,8 +26,8 @@ from ..matching.position import semantic_position
 from ..matching.scenes import World
 from ..matching.street import STREET
 from rabit.training.metrics import (
-    copy_score, frechet_distance, l1, pooled_features, psnr, semantic_consistency, sliced_wasserstein, ssim,
-    style_relevance,
+    copy_score, frechet_distance, l1, layers_for, pooled_features, psnr, semantic_consistency,
+    sliced_wasserstein, ssim, style_relevance,
 )
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #44123d76
@@ -62,7 +62,7 @@ class Answers:
     warped:Tensor|None=None       # (b, 3, h, w) the exemplar as the matcher brings it
     confidence:Tensor|None=None   # (b, h, w)
     world:World=STREET            # whose scenes the samples are
-    network:Any=None              # (images, layers) → list of feature maps
+    network:Any=None              # `FeatureNetwork`, or (images, layers) → list of feature maps
     parser:Any=None               # (b, 3, h, w) images → (b, h, w) labels, as a model reads them
 
     @cached_property
@@ -81,10 +81,11 @@ class Answers:
         if self.image is None: return None
         return self.over_images(f, self.image[paired], self.batch["image"][paired])
 
-    def with_network(self, f, other:str)->float|None:
+    def with_network(self, f, other:str, purpose:str)->float|None:
         "Mean of a score of features of the outputs, and of what the batch holds under a name"
         if self.image is None or self.network is None: return None
-        return self.over_images(lambda y, x: f(y, x, self.features), self.image, self.batch[other])
+        layers = layers_for(self.network, purpose)
+        return self.over_images(lambda y, x: f(y, x, self.features, layers), self.image, self.batch[other])
 
     def features(self, images:Tensor, layers)->list[Tensor]:
         "Feature maps of images that may lie elsewhere than the network does, beside the images"
@@ -147,10 +148,11 @@ def mean_copy_score(a:Answers)->float|None:
 def frechet(a:Answers)->float|None:
     "Fréchet distance of features of outputs and ground truth"
     if a.image is None or a.network is None: return None
-    return frechet_distance(*(pooled_features(a.features, z) for z in (a.image, a.batch["image"])))
+    layer = layers_for(a.network, "pooled")
+    return frechet_distance(*(pooled_features(a.features, z, layer) for z in (a.image, a.batch["image"])))
 
-METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image")
-METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar")
+METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image", "deep")
+METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar", "shallow")
 
 @metric("confidence_auc")
 def confidence_auc(a:Answers)->float|None:
