@@ -323,5 +323,5 @@ def evaluate(translator, # see `predict`
                                found["confidence"][:, 0], _world_of(dataset), network, parser,
                                tuple(getattr(dataset, "names", ()))))}
     if not baselines: return row
-    names = tuple(BASELINES) if baselines is True else baselines
+    names = tuple(BASELINES) if isinstance(baselines, bool) else baselines
     return row | baseline_table(dataset, count, batch, start, device, progress, names, network, parser)
