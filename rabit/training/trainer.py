@@ -11,6 +11,7 @@ __all__ = ['BARRIER_TIMEOUT', 'OVERFLOW', 'lr_factor', 'ema_decay', 'update_ema'
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,9 +26,9 @@ from ..networks.discriminate import Discriminator
 from ..networks.features import VGG19
 from ..networks.losses import hinge_d
 from rabit.training.compute import (
-    amp_dtype, checkpoint_activations, compile_networks, micro_batches, undo_compile,
+    checkpoint_activations, compile_networks, micro_batches, pick_precision, undo_compile,
 )
-from .config import make_model, TrainConfig
+from .config import make_model, PRECISIONS, TrainConfig
 from .guard import find_anomalies, update_stats
 from .terms import generator_terms, StepContext
 
@@ -90,8 +91,9 @@ class TrainerNetworks:
         device:torch.device,  # where it runs
     ):
         seed_all(config.seed)
+        config = replace(config, amp=pick_precision(config.amp, device))  # kept when the run is resumed
         self.config, self.device, w = config, device, config.weights
-        self.precision = amp_dtype(config.amp, device)
+        self.precision = PRECISIONS[config.amp]
         self.model = self.place(make_model(config)).train()
         self.ema = deepcopy(self.model).eval().requires_grad_(False)
         self.discriminator:Any = None
