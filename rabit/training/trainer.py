@@ -25,9 +25,8 @@ from ..inputs.samples import conditions_of
 from ..networks.discriminate import Discriminator
 from ..networks.features import VGG19
 from ..networks.losses import hinge_d
-from rabit.training.compute import (
-    checkpoint_activations, compile_networks, micro_batches, pick_precision, undo_compile,
-)
+from .compute import checkpoint_activations, compile_networks
+from .compute import micro_batches, pick_precision, undo_compile
 from .config import make_model, PRECISIONS, TrainConfig
 from .guard import find_anomalies, update_stats
 from .terms import generator_terms, StepContext
@@ -99,8 +98,7 @@ class TrainerNetworks:
         self.discriminator:Any = None
         self.vgg:Any = None
         if w["adversarial"]:
-            widths = config.classes + 3, config.d_width, config.d_layers
-            self.discriminator = self.place(Discriminator(*widths))
+            self.discriminator = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers))
         if w["perceptual"] or w["vgg"] or w["contextual"]:
             self.vgg = self.place(VGG19(None if config.vgg_weights else config.vgg_width, config.vgg_weights))
         self.rank, self.processes = rank_and_world_size()
