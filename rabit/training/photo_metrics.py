@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.tensors import check, check_finite, check_image, check_map, IGNORE_INDEX, one_hot, resize
+from ..core.tensors import check, check_finite, check_image, check_map, one_hot, resize
 
 # %% ../../nbs/5_training/50a_photo_metrics.ipynb #51f1da07
 def _check_features(a:Tensor, b:Tensor, what:str):

@@ -19,7 +19,6 @@ from torch import Tensor
 from ..core.tensors import IGNORE_INDEX, labels_at, pixel_grid, resize, resize_labels
 from ..inputs.conditions import kind_of, paint_condition
 from ..inputs.samples import conditions_of
-from ..matching.errors import same_position
 from ..matching.match import dense_match
 from .evaluate import Answers, BASELINES, class_present, METRICS
 from .metrics import pooled_features
@@ -205,7 +204,7 @@ def on_coarse_grid(match:Callable, # batch → position (b, 2, h, w)
 def feature_position(network, # of frozen features
     image:Tensor, # (b, 3, h, w) in [-1, 1]
     exemplar:Tensor, # (b, 3, H, W)
-    side:int=256, # images are enlarged by 2, 4 or 8 where the shorter side is not so long
+    side:int=128, # images are enlarged by 2, 4 or 8 where the shorter side is not so long
     ) -> Tensor: # (b, 2, h, w) x, y in exemplar pixels
     "The best match of frozen features, by their cosines"
     where = next((p.device for p in network.parameters()), image.device)
