@@ -196,8 +196,9 @@ def _find_images(root:Path, classes:int|None=None) -> Layout|None:
     if not any(inner.values()): return None
     for files in inner.values(): check_no_namesakes(root, files)
     splits = {s: {k: (f, None) for k, f in files.items()} for s, files in inner.items()}
-    return Layout("images", "photographs without label maps", splits, {s: {} for s in splits}, "",
-                  group=group_of)
+    unmatched:dict = {s: {} for s in splits}
+    if list(splits) == [""]: splits, unmatched = split_by_lists(root, splits[""], {})
+    return Layout("images", "photographs without label maps", splits, unmatched, "", group=group_of)
 
 def _find_archives(root:Path, classes:int|None=None) -> Layout|None:
     "Archives, which `TarDataset` reads; beside images and label maps they are downloads"
