@@ -134,10 +134,10 @@ def sliced_wasserstein(y:Tensor, # (n, c, h, w) a set of images
 
 # %% ../../nbs/5_training/50_metrics.ipynb #1e00b734
 def _gaussian(f:Tensor) -> tuple[Tensor, Tensor]:
-    "Mean and covariance of features (n, d), in float64, which not every device has"
+    "Mean of features (n, d), and a root R of their covariance RᵀR, in float64, which not every device has"
     f = f.cpu().double()
     mean = f.mean(0)
-    return mean, (f - mean).T @ (f - mean) / (len(f) - 1)
+    return mean, torch.linalg.qr((f - mean) / (len(f) - 1) ** .5, mode="r").R   # no more rows than n or d
 
 def frechet_distance(a:Tensor, # (n, d) features of one set of images
     b:Tensor, # (m, d) features of the other, from the same network and layer
@@ -147,11 +147,9 @@ def frechet_distance(a:Tensor, # (n, d) features of one set of images
           and a.is_floating_point() and b.is_floating_point(), "features (n, d) and (m, d) of two images or "
           f"more are wanted, not {tuple(a.shape)} and {tuple(b.shape)}")
     for f in (a, b): check_finite(f, "frechet_distance: features")
-    (ma, sa), (mb, sb) = _gaussian(a), _gaussian(b)
-    e, v = torch.linalg.eigh(sa)
-    root = v * e.clamp(min=0).sqrt() @ v.T
-    cross = torch.linalg.eigvalsh(root @ sb @ root).clamp(min=0).sqrt().sum()
-    return max(0., float(((ma - mb) ** 2).sum() + sa.trace() + sb.trace() - 2 * cross))
+    (ma, ra), (mb, rb) = _gaussian(a), _gaussian(b)
+    cross = torch.linalg.svdvals(ra @ rb.T).sum()
+    return max(0., float(((ma - mb) ** 2).sum() + (ra ** 2).sum() + (rb ** 2).sum() - 2 * cross))
 
 # %% ../../nbs/5_training/50_metrics.ipynb #c855a72a
 def pooled_features(network, # (images, layers) → list of feature maps
