@@ -70,8 +70,8 @@ class TrainConfig:
     temperature:float = .05   # of the match loss
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
-    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU, fp16 on one
-    # that is too old for it, float32 on a CPU
+    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU (fp16 on one
+    # that is too old for it) and on a CPU that multiplies in it, float32 elsewhere; a run keeps what it was
     amp:str = "auto"
     # a batch goes through in so many parts, one after another: less memory, the same batch (but what
     # compares its images with each other, MATEBIT's contrast, sees a part)
@@ -155,7 +155,8 @@ SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.
                      adversarial=.05, matching=.05, pixel=1., segmentation=.1, match=.5, extra=1.)
 
 PRESETS = dict(
-    tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
+    # float32, so that its numbers are the same on every CPU
+    tiny=dict(amp="off", steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
               vgg_width=4, weights=SMALL_WEIGHTS, model=dict(width=8, features=24, eps=.1, temperature=.03),
               log_every=10, sample_every=30, save_every=30),
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2,

@@ -152,7 +152,7 @@ def stopped_run(
     if newest is None or (newest / MEASURED).exists() or not (newest / "train.json").is_file(): return None
     if not any((newest / name).is_file() for name in (STATE, PREVIOUS)): return None
     saved = config_from(read_json(newest / "train.json"))
-    return newest if replace(saved, model=config.model) == config else None
+    return newest if replace(saved, model=config.model, amp=config.amp) == config else None
 
 # %% ../../nbs/5_training/58_eval_commands.ipynb #e06c049c
 def demo_report(
