@@ -46,6 +46,10 @@ class TrainConfig:
     # list of exemplars for a folder (`rabit_retrieve` writes one); None: any image of another sequence
     exemplars:str|None = None
     self_pair_prob:float = .3 # of a folder's samples: fraction of pseudo pairs (the image itself, moved)
+    # data augmentation of a folder: by how much each image is moved (0: not at all, but mirrored; 1: as
+    # pseudo exemplars are), and how strong the color jitter is, which target and exemplar share
+    geometric:float = 0.
+    photometric:float = 1.
     model:dict = field(default_factory=dict)    # arguments of the builder
     builder:str = "rabit"     # which model
     # a saved model (a run's folder, or a shipped name) whose weights the run begins with; None: random ones
@@ -226,7 +230,7 @@ def make_dataset(
         return style_dataset(config.data, config.size, seed, config.self_pair_prob, augment, config.split)
     classes = config.classes if kind_of(kind).is_labels else None
     return open_dataset(config.data, kind, classes, config.size, config.split, config.self_pair_prob, seed,
-                        config.exemplars, augment)
+                        config.exemplars, augment, config.geometric, config.photometric)
 
 # %% ../../nbs/5_training/53_config.ipynb #94dc8490
 def label_metadata(
