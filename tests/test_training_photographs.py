@@ -47,6 +47,6 @@ def test_frozen_features_find_what_has_moved():
     network = VGG19(width=8, seed=0)
     x = street_pairs([0], seed=3, size=(64, 64))["image"]
     moved = x.roll((8, 16), (2, 3))
-    far = feature_position(network, x, moved) - same_position(dict(labels=x[:, 0], exemplar_labels=x[:, 0]))
+    far = feature_position(network, x, moved, 256) - same_position(dict(labels=x[:, 0], exemplar_labels=x[:, 0]))
     wrong = (far - torch.tensor([16, 8]).view(2, 1, 1)).abs().amax(1)[0, 8:48, 8:40]
     assert (wrong == 0).float().mean() > .8

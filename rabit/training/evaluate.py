@@ -310,7 +310,7 @@ def evaluate(translator, # see `predict`
     device:str|torch.device="cpu", # where the translator is
     progress:bool=True, # show a bar
     name:str="model", # of its row
-    baselines:bool|tuple|dict=True, # score matchers without learning on the same samples, too; which: as `names`
+    baselines:bool|tuple|dict=True, # score matchers without learning on the same samples; which: see `names`
     network=None, # trained features, see `image_scores`
     ) -> dict[str, dict]: # row → score → mean
     "Score a translator on samples that it has not seen"
