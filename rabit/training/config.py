@@ -49,6 +49,10 @@ class TrainConfig:
     # list of exemplars for a folder (`rabit_retrieve` writes one); None: any image of another sequence
     exemplars:str|None = None
     self_pair_prob:float = .3 # of a folder's samples: fraction of pseudo pairs (the image itself, moved)
+    # data augmentation of a folder: by how much each image is moved (0: not at all, but mirrored; 1: as
+    # pseudo exemplars are), and how strong the color jitter is, which target and exemplar share
+    geometric:float = 0.
+    photometric:float = 1.
     model:dict = field(default_factory=dict)    # arguments of the builder
     builder:str = "rabit"     # which model
     # a saved model (a run's folder, or a shipped name) whose weights the run begins with; None: random ones
@@ -71,8 +75,8 @@ class TrainConfig:
     temperature:float = .05   # of the match loss
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
-    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU, fp16 on one
-    # that is too old for it, float32 on a CPU
+    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU (fp16 on one
+    # that is too old for it) and on a CPU that multiplies in it, float32 elsewhere; a run keeps what it was
     amp:str = "auto"
     # a batch goes through in so many parts, one after another: less memory, the same batch (but what
     # compares its images with each other, MATEBIT's contrast, sees a part)
@@ -160,7 +164,8 @@ SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.
                      adversarial=.05, matching=.05, pixel=1., segmentation=.1, match=.5, extra=1.)
 
 PRESETS = dict(
-    tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
+    # float32, so that its numbers are the same on every CPU
+    tiny=dict(amp="off", steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
               vgg_width=4, weights=SMALL_WEIGHTS, model=dict(width=8, features=24, eps=.1, temperature=.03),
               log_every=10, sample_every=30, save_every=30),
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2,
@@ -234,7 +239,7 @@ def make_dataset(
         return style_dataset(config.data, config.size, seed, config.self_pair_prob, augment, config.split)
     classes = config.classes if kind_of(kind).is_labels else None
     return open_dataset(config.data, kind, classes, config.size, config.split, config.self_pair_prob, seed,
-                        config.exemplars, augment)
+                        config.exemplars, augment, config.geometric, config.photometric)
 
 # %% ../../nbs/5_training/53_config.ipynb #94dc8490
 def label_metadata(

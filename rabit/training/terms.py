@@ -41,7 +41,8 @@ class StepContext:
         self.image = self.batch["image"]
         self.exemplar = self.batch["exemplar"]
         self.paired = self.batch["paired"]
-        self.visible = self.batch["visible"] & self.paired[:, None, None]
+        self.known = self.batch["visible"]                        # where its match in the exemplar lies
+        self.visible = self.known & self.paired[:, None, None]    # and that this shows its colors, too
         self.y = self.output.image.float()
         self.warped = self.output.warped.float()
         self.kind = kind_of(self.model.config["condition"])
@@ -116,7 +117,7 @@ def extra_term(s:StepContext)->Tensor|None:
 def match_term(s:StepContext)->Tensor:
     "Cross-entropy of the match, where the true position is known"
     generator = torch.Generator().manual_seed(s.config.seed * 1_000_003 + s.step)
-    return match_loss(s.output.query, s.output.key, s.batch["position"], s.visible, s.exemplar.shape[-2:],
+    return match_loss(s.output.query, s.output.key, s.batch["position"], s.known, s.exemplar.shape[-2:],
                       s.config.temperature, s.config.match_tokens, generator)
 
 # %% ../../nbs/5_training/52_terms.ipynb #e57aee32
