@@ -78,7 +78,7 @@ def train_config(
     check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob)
     kind, classes = data_facts(args.data, args.condition, args.classes)
     names = ("size", "aspect_jitter", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_pair_prob",
-             "split", "init_from", "features")
+             "geometric", "photometric", "split", "init_from", "features")
     given = {name: getattr(args, name) for name in names}
     given |= {name: True for name in ("checkpoint_activations", "compile") if getattr(args, name)}
     vgg = args.vgg if args.vgg in (None, "download") else str(Path(args.vgg).resolve())
@@ -160,6 +160,9 @@ def rabit_train(
     lr:Positive|None=None,    # learning rate
     # fraction of pseudo pairs among a folder's samples, 0 to 1
     self_pair_prob:Annotated[float, Arg(old=("--self-share",))]|None=None,
+    # strength of the random map by which a folder's images are moved: 0 none (default), 1 much
+    geometric:float|None=None,
+    photometric:float|None=None,  # strength of the color jitter (default 1)
     # steps between saves, or minutes with an m, such as 500 or 10m
     save_every:Annotated[dict, Arg(read=parse_save_interval, metavar="N|Nm")]|None=None,
     loss_weight:LossWeights|None=None,
