@@ -6,33 +6,16 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import to_pil
 from rabit.core.trials import fails
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import folder_contents
 from rabit.data.inspect import inspect_folder
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_folder
+from rabit.data.painted_sets import save
+from rabit.data.painted_sets import write_streets
 from rabit.data.pairs import write_walks
 from rabit.inputs.palettes import read_labels
-from rabit.matching.street import street_pairs
-from torch import Tensor
-
-def save(x, path):
-    "Store an image (3, h, w) or bytes (h, w[, 3])"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
-    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
-
-def write_streets(root, names, a, b, ids=lambda x: x, n=4):
-    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
-    for start, split in enumerate(("train", "val")):
-        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
-        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
-            name = names.format(split=split, i=i)
-            save(image, root/a.format(split=split)/f"{name}.jpg")
-            save(ids(labels), root/b.format(split=split)/f"{name}.png")
-    return root
 
 
 def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():

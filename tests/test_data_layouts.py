@@ -1,91 +1,24 @@
 # Generated from nbs/4_data/43_layouts.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
-import numpy as np
 import tempfile
 import torch
-from PIL import Image
 from pathlib import Path
 from rabit.core.registry import register
 from rabit.core.tensors import RabitError
-from rabit.core.tensors import to_pil
-from rabit.data.layouts import CELEBA_MASKS
 from rabit.data.layouts import LAYOUTS
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_dataset
 from rabit.data.layouts import open_folder
 from rabit.data.layouts import outfit_of
+from rabit.data.painted_sets import save
+from rabit.data.painted_sets import write_faces
+from rabit.data.painted_sets import write_persons
+from rabit.data.painted_sets import write_streets
 from rabit.data.pairs import Layout
 from rabit.data.pairs import read_ids
-from rabit.inputs.face import FACE
-from rabit.inputs.face_layout import FACE_PARTS
-from rabit.inputs.figure import FIGURE
-from rabit.inputs.figure import figure_joints
-from rabit.inputs.figure_layout import figure_layout
 from rabit.inputs.samples import SampleDataset
 from rabit.inputs.samples import SceneDataset
-from rabit.matching.scenes import pairs
 from rabit.matching.street import street_pairs
-from torch import Tensor
-
-def save(x, path):
-    "Store an image (3, h, w) or bytes (h, w[, 3])"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
-    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
-
-def write_streets(root, names, a, b, ids=lambda x: x, n=4):
-    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
-    for start, split in enumerate(("train", "val")):
-        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
-        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
-            name = names.format(split=split, i=i)
-            save(image, root/a.format(split=split)/f"{name}.jpg")
-            save(ids(labels), root/b.format(split=split)/f"{name}.png")
-    return root
-
-# of the set (left: the person's own) -> parts of our world (left: the image's)
-MASKS = dict(skin=("face", "skull", "left lid", "right lid"),
-             hair=("long hair", "curls", "hair cap", "straight fringe", "swept fringe"),
-             r_eye=("left eye",), l_eye=("right eye",), r_brow=("left brow",), l_brow=("right brow",),
-             r_ear=("left ear",), l_ear=("right ear",), nose=("nose",), mouth=("mouth",),
-             u_lip=("upper lip",), l_lip=("lower lip",), neck=("neck",), cloth=("cloth",),
-             eye_g=("glasses", "sunglasses"), hat=("beanie", "brimmed hat"))
-ON_SKIN = ("r_eye", "l_eye", "r_brow", "l_brow", "nose", "mouth", "u_lip", "l_lip")
-
-def write_faces(root, numbers=(7, 2001, 2002, 29922), whole=False):
-    "CelebA-HQ: photographs, and a mask for each part, at half their size; or one label map"
-    r = pairs(FACE, range(len(numbers)), seed=1, size=(128, 128))
-    folder = root/"CelebAMask-HQ-mask-anno"
-    for n, image, parts in zip(numbers, r["image"], r["parts"][:, ::2, ::2]):
-        save(image, root/"CelebA-HQ-img"/f"{n}.jpg")
-        masks = {part: sum(parts == FACE_PARTS.index(p) for p in ours).bool() for part, ours in MASKS.items()}
-        masks["skin"] |= sum(masks[p] for p in ON_SKIN).bool()     # skin lies below the rest of the face
-        others = sum(m for p, m in masks.items() if p != "skin").bool()
-        if whole:
-            ids = sum(CELEBA_MASKS[p] * (m & ~others if p == "skin" else m) for p, m in masks.items())
-            save(ids, folder/"all_parts_except_glasses"/f"{n:05d}.png")
-        else:
-            for p, m in masks.items():
-                if not m.any(): continue
-                save(m[..., None].expand(-1, -1, 3) * 255, folder/f"{n // 2000}"/f"{n:05d}_{p}.png")
-    return root
-
-def write_persons(root, outfits=3, poses=2, size=96):
-    "DeepFashion: photographs by garment, person, outfit and view; OpenPose's tables in equal folders"
-    for i in range(outfits):
-        for j in range(poses):
-            r, layout = pairs(FIGURE, [i], size=(size, size)), figure_layout(torch.tensor([i]), stream=j)
-            joints = figure_joints(r["exemplar_parts"] if j else r["parts"], layout)[0].numpy()
-            name = f"WOMEN/Dresses/id_{i:08d}/02_{j + 1}_{('front', 'side')[j]}"
-            save((r["exemplar"] if j else r["image"])[0], root/"img"/f"{name}.jpg")
-            at, found = root/"pose"/f"{name}_candidate.txt", np.flatnonzero(joints[:, 2])
-            at.parent.mkdir(parents=True, exist_ok=True)
-            np.savetxt(at, np.c_[joints[found], np.arange(len(found))])
-            which = np.full(18, -1)
-            which[found] = np.arange(len(found))
-            subset = at.with_name(at.name.replace("candidate", "subset"))
-            np.savetxt(subset, [[*which, len(found), len(found)]])
-    return root
 
 def lay_out(root, held_out):
     "landmarks.csv, train.txt and val.txt for the faces of root/images"

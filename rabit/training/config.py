@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'OLD_FIELDS', 'OLD_TERMS', 'TrainConfig', 'check_types',
            'check_loss_weights', 'check_shape', 'check_config', 'default_model_args', 'use_saved', 'preset',
-           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'small', 'jittered_size', 'config_from']
+           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'make_features', 'small', 'jittered_size',
+           'config_from']
 
 # %% ../../nbs/5_training/53_config.ipynb #58399312
 import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from ..core.tensors import check, check_size, RabitError
 from ..data.layouts import is_named, open_dataset
 from ..data.style_data import style_dataset
 from ..inputs.conditions import kind_of
+from ..networks.features import FeatureNetwork
 from ..networks.pretrained import build, fits_annotation, saved_config, upgraded_config
+from ..networks.trained_features import feature_network, FEATURES
 from ..networks.translate import same_area, Translator
 from .terms import PAPER_WEIGHTS
 
@@ -65,8 +69,10 @@ class TrainConfig:
     clip:float = 5.           # largest gradient norm of each network
     d_width:int = 64          # channels of the discriminator
     d_layers:int = 3          # convolutions of stride 2 at each of its scales
+    # frozen features that losses look through (see `feature_network`): random, vgg19, efficientnet or hed
+    features:str = "random"
     vgg_width:int = 64        # channels of VGG19 with random weights; a file knows its own
-    vgg_weights:str|None = None  # a path, "download", or none: seeded random weights
+    vgg_weights:str|None = None  # of VGG19: a path or "download"; means features = "vgg19"
     temperature:float = .05   # of the match loss
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
@@ -136,6 +142,10 @@ def check_config(
     check_shape(config.size, config.aspect_jitter)
     check(config.amp in ("auto", *PRECISIONS),
           f"unknown amp {config.amp!r}; choose from auto, {', '.join(PRECISIONS)}")
+    check(config.features in FEATURES,
+          f"unknown features {config.features!r}; choose from {', '.join(FEATURES)}")
+    check(config.vgg_weights is None or config.features in ("random", "vgg19"), f"vgg_weights = "
+          f"{config.vgg_weights!r} are VGG19's, and features = {config.features!r} have none; leave one out")
     check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
     for name in ("classes", "steps", "batch", "accumulate", "log_every", "sample_every", "save_every",
                  "match_tokens"):
@@ -162,8 +172,9 @@ PRESETS = dict(
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2,
               vgg_width=4, weights=SMALL_WEIGHTS, match_tokens=128,
               model=dict(width=16, features=48, stride=1, block=2, k=16, eps=.1, temperature=.03)),
-    base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=4),
-              log_every=100, sample_every=1000, save_every=1000),
+    # image by image, which a machine without a large GPU can hold: notebook 83 tells what others can take
+    base=dict(size=(256, 256), steps=400_000, batch=8, accumulate=8,
+              model=dict(width=64, features=256, block=4), log_every=100, sample_every=1000, save_every=1000),
 )
 
 # %% ../../nbs/5_training/53_config.ipynb #3e7773ab
@@ -210,6 +221,8 @@ def preset(
     if kind is not None: base.model |= dict(condition=kind) | ({} if saved else default_model_args(kind))
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(base, part) | changes[part]
+    if isinstance(batch := changes.get("batch"), int):      # as many parts, or as many as divide the batch
+        changes.setdefault("accumulate", gcd(base.accumulate, batch))
     made = replace(base, **changes)
     kinds = [c.get("condition", "labels") for c in (saved or made.model, made.model)]
     check(kinds[0] == kinds[1], f"init_from = {made.init_from}: the conditions of those weights are "
@@ -260,6 +273,14 @@ def make_model(
     model = build(dict(config.model) | sizes)
     if isinstance(model, Translator): return model
     raise RabitError(f"model {config.builder!r} is a {type(model).__name__}; a Translator is needed")
+
+def make_features(
+    config:TrainConfig,  # of a run
+)->FeatureNetwork|None:  # None: no loss looks through them
+    "The frozen features that a configuration asks for"
+    if not any(config.weights[name] for name in ("perceptual", "vgg", "contextual")): return None
+    if config.vgg_weights is not None: return feature_network("vgg19", config.vgg_weights)
+    return feature_network(config.features, width=config.vgg_width)
 
 # %% ../../nbs/5_training/53_config.ipynb #ff67c08f
 def small(

@@ -24,6 +24,7 @@ from ..data.layouts import detect_layout, is_named, open_dataset
 from ..inputs.conditions import kind_of, KINDS
 from ..inputs.samples import world, worlds
 from ..networks.pretrained import find_builder, model_names, saved_config
+from ..networks.trained_features import FEATURES
 from .checkpoint import PREVIOUS, STATE
 from .config import default_model_args, preset, PRESETS, PRECISIONS, TrainConfig
 from .run import train
@@ -77,7 +78,7 @@ def train_config(
     check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob)
     kind, classes = data_facts(args.data, args.condition, args.classes)
     names = ("size", "aspect_jitter", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_pair_prob",
-             "geometric", "photometric", "split", "init_from")
+             "geometric", "photometric", "split", "init_from", "features")
     given = {name: getattr(args, name) for name in names}
     given |= {name: True for name in ("checkpoint_activations", "compile") if getattr(args, name)}
     vgg = args.vgg if args.vgg in (None, "download") else str(Path(args.vgg).resolve())
@@ -173,7 +174,11 @@ def rabit_train(
     # compute convolutions in 16 bits (default auto: on a GPU)
     amp:Annotated[str, Arg(choices=["auto", *PRECISIONS])]|None=None,
     compile:bool=False,       # let torch.compile fuse what it can (where there is a compiler)
-    vgg:Annotated[str, Arg(metavar="PATH")]|None=None,  # VGG19 weights for the losses: a file, or 'download'
+    # frozen features that the losses look through (default: the preset's, mostly random); all but random
+    # were trained on photographs
+    features:Annotated[str, Arg(choices=FEATURES)]|None=None,
+    # file with weights of VGG19 for the losses, or 'download' (means --features vgg19)
+    vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
     device:Device="auto",
 ):
     "Train a translator on built-in scenes or on your own folder. Ctrl-C saves; --resume goes on"
