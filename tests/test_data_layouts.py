@@ -1,5 +1,6 @@
 # Generated from nbs/4_data/43_layouts.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
+import numpy as np
 import tempfile
 import torch
 from pathlib import Path
