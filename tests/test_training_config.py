@@ -41,6 +41,9 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
     assert changed.steps == 7
     assert changed.model == preset("tiny").model | dict(k=2) and "k" not in PRESETS["tiny"]["model"]
     assert preset("base").weights == PAPER_WEIGHTS
+    parts = {batch: preset("base", batch=batch).accumulate for batch in (1, 2, 6, 12, 16)}
+    assert parts == {1: 1, 2: 2, 6: 2, 12: 4, 16: 8} and preset("base", accumulate=2).accumulate == 2
+    assert preset("tiny", batch=6).accumulate == 1
     for bad in (lambda: preset("huge"), lambda: preset("tiny", step=3),
                 lambda: preset("tiny", weights=dict(mach=1.))):
         try: bad()

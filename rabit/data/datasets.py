@@ -203,8 +203,8 @@ class FolderPairs(FolderReader):
         self.groups = [layout.group(s) for s in self.stems]
         self.group_ids = np.unique(self.groups, return_inverse=True)[1]
         self.swap = mirror_table(layout.sides)
-        # landmarks: images of one group are one person, and other persons teach, too
-        self.mates, self.mate_prob = (layout.mates, MATE_PROB) if self.landmarks is None else (True, MATE_PROB / 2)
+        marked = self.landmarks is not None      # a group is one person then; and other persons teach, too
+        self.mates, self.mate_prob = layout.mates or marked, MATE_PROB / (1 + marked)
         self._order:tuple[int, np.ndarray]|None = None
 
     def __len__(self) -> int: return len(self.stems)

@@ -59,6 +59,8 @@ COLUMNS = dict(
     epe="end-point error of the match, pixels", pck_things="the same of things",
     pck="fraction of visible pixels matched within 5 % of the longer side",
     instance_accuracy="fraction matched into the right one of several",
+    landmark_pck_20="fraction of landmarks matched within .2 of the distance of the eyes",
+    landmark_pck_10="the same within .1",
     warp_l1="distance of the warped exemplar from the ground truth on visible pixels (0 to 2)",
     warp_l1_hard="the same, of the best pixel alone", psnr="the same in dB, more is better",
     l1="distance of the output from the ground truth (0 to 2)", ssim="structural similarity, 1 is equal",
