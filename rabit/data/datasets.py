@@ -245,8 +245,8 @@ class FolderPairs(FolderReader):
 
     def groups_of(self, target:str, exemplar:str|None) -> Sample: # group, exemplar_group ()
         "Which person, sequence or outfit the images of a sample are of, by number; None: the image itself"
-        numbers = (torch.tensor(self.group_numbers[self.layout.group(s)]) for s in (target, exemplar or target))
-        return dict(zip(("group", "exemplar_group"), numbers))
+        numbers = (self.group_numbers[self.layout.group(s)] for s in (target, exemplar or target))
+        return dict(zip(("group", "exemplar_group"), map(torch.tensor, numbers)))
 
     def exemplar_of(self, target:int, rng:np.random.Generator) -> str|None:
         "The stem of an exemplar, or None: the image itself"

@@ -106,7 +106,8 @@ def rabit_eval(
     count:Count=200,          # samples (default 200; a folder gives at most all of its images)
     seed:int=1,               # of the data
     json:Path|None=None,      # write the numbers there, too
-    # compare features of these frozen networks, too: frechet, semantic, style; of photographs also kernel, told
+    # compare features of these frozen networks, too: frechet, semantic, style; of photographs also kernel and
+    # told
     features:Annotated[str, Arg(choices=FEATURES)]|None=None,
     # file with weights of VGG19, or 'download' (means --features vgg19)
     vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
