@@ -12,6 +12,7 @@ __all__ = ['PRECISIONS', 'SMALL_WEIGHTS', 'PHOTO_WEIGHTS', 'PRESETS', 'OLD_FIELD
 import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,9 @@ PRESETS = dict(
                features="hed", geometric=.5, photometric=.3, weights=PHOTO_WEIGHTS,
                model=dict(width=32, features=64, stride=2, block=2, k=16, eps=.1, temperature=.03,
                           position="none"), sample_every=100, save_every=100),
-    base=dict(size=(256, 256), steps=400_000, batch=8, model=dict(width=64, features=256, block=4),
-              log_every=100, sample_every=1000, save_every=1000),
+    # image by image, which a machine without a large GPU can hold: notebook 83 tells what others can take
+    base=dict(size=(256, 256), steps=400_000, batch=8, accumulate=8,
+              model=dict(width=64, features=256, block=4), log_every=100, sample_every=1000, save_every=1000),
 )
 
 # %% ../../nbs/5_training/53_config.ipynb #3e7773ab
@@ -230,6 +232,8 @@ def preset(
         base.model = ({} if saved else default_model_args(kind)) | base.model | dict(condition=kind)
     for part in ("model", "weights"):
         if part in changes: changes[part] = getattr(base, part) | changes[part]
+    if isinstance(batch := changes.get("batch"), int):      # as many parts, or as many as divide the batch
+        changes.setdefault("accumulate", gcd(base.accumulate, batch))
     made = replace(base, **changes)
     kinds = [c.get("condition", "labels") for c in (saved or made.model, made.model)]
     check(kinds[0] == kinds[1], f"init_from = {made.init_from}: the conditions of those weights are "
