@@ -2,14 +2,24 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import tempfile
 import torch
+import torch.nn.functional as F
 from pathlib import Path
 from rabit.core.tensors import RabitError
+from rabit.networks.features import FeatureNetwork
 from rabit.networks.features import VGG19
 from rabit.networks.features import VGG_CHANNELS
 from rabit.networks.features import VGG_CONVS
 from rabit.networks.features import VGG_LAYERS
 from rabit.networks.features import VGG_URL
+from rabit.networks.features import vgg_layers
 from safetensors.torch import save_file
+
+class Means(FeatureNetwork):
+    layers, matching = dict(half=2, quarter=4), dict(half=.5, quarter=.5)
+    def maps(self, x):
+        for name in self.layers:
+            x = F.avg_pool2d(x, 2)
+            yield name, x
 
 def said(f, *args, **kwargs):
     "The message of the error that `f` raises"
@@ -18,9 +28,25 @@ def said(f, *args, **kwargs):
     return "no error"
 
 
+def test_a_feature_network_gives_what_it_is_asked_for_in_that_order():
+    means, x = Means(), torch.rand(2, 3, 8, 12)
+    assert means.default == ("half", "quarter") and [f.shape[-1] for f in means(x)] == [6, 3]
+    assert [f.shape[-1] for f in means(x, ("quarter", "half"))] == [3, 6]
+    assert torch.equal(means(x, "half")[0], F.avg_pool2d(x, 2))
+    seen = []
+    class Watched(Means):
+        rms = dict(half=.5)
+        def maps(self, x):
+            for name, found in super().maps(x):
+                seen.append(name)
+                yield name, found
+    assert torch.equal(Watched()(x, "half")[0], 2 * means(x, "half")[0]) and seen == ["half"]
+
+
 def test_the_layers_are_named_by_block_and_place():
     assert VGG_LAYERS[0] == "relu1_1" and VGG_LAYERS[-1] == "relu5_4"
-    assert len(VGG_LAYERS) == sum(VGG_CONVS) == 16
+    assert len(VGG_LAYERS) == sum(VGG_CONVS) == 16 and vgg_layers((2, 3)) == dict(
+        relu1_1=1, relu1_2=1, relu2_1=2, relu2_2=2, relu2_3=2)
     assert len(VGG_CHANNELS) == len(VGG_CONVS) == 5 and VGG_URL.rsplit("-", 1)[1] == "dcbb9e9d.pth"
 
 

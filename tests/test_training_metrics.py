@@ -100,6 +100,13 @@ def test_the_frechet_distance_in_cases_known_by_hand():
     assert abs(frechet_distance(x, y) - frechet_distance(y, x)) < 1e-9
     assert abs(frechet_distance(x, y) - frechet_distance(x @ turn, y @ turn)) < 1e-9
     assert frechet_distance(x, x) < 1e-9
+    few, many = torch.randn(6, 40, generator=g).double(), torch.randn(9, 40, generator=g).double() + .5
+    sa, sb = few.T.cov(), many.T.cov()                                       # 40 features of 6 and 9 images
+    e, v = torch.linalg.eigh(sa)
+    root = v * e.clamp(min=0).sqrt() @ v.T
+    by_roots = torch.linalg.eigvalsh(root @ sb @ root).clamp(min=0).sqrt().sum()
+    by_roots = (few.mean(0) - many.mean(0)).square().sum() + sa.trace() + sb.trace() - 2 * by_roots
+    assert abs(frechet_distance(few, many) / by_roots - 1) < 1e-5
 
 
 def test_feature_scores_are_one_on_equal_images_and_fall_for_others():

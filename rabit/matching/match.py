@@ -46,6 +46,9 @@ class _StoredWeights:
     def _per_query(self, f:Callable)->Tensor:  # f: (…, q) → (…); a number for each query: (b, g, p)
         return f(self.weights)
 
+    def _best(self)->Tensor:  # (b, g, p), each query's best candidate
+        return self.weights.argmax(-1)
+
     def _weighted_sum(self, tokens:Tensor)->Tensor:  # (b, m, d) → (b, g, p, d)
         return _weighted_sum(self.weights.to(tokens.dtype), tokens, self.index)
 
@@ -280,7 +283,7 @@ def _hard(match):
 def _argmax(match, size):
     "x, y in exemplar pixels of each query pixel's best match: (b, 2, h·r, w·r')"
     r = _pixels_per_token(size, match.key_size, "exemplar's")
-    best = match._per_query(lambda weights: weights.argmax(-1))                                # (b, g, p)
+    best = match._best()                                                                       # (b, g, p)
     token = best if match.index is None else match.index.gather(2, best)
     token = from_blocks(token[..., None], match.query_size, match.block)                       # (b, 1, h, w)
     corner = torch.cat([token % match.key_size[1] * r[1], token // match.key_size[1] * r[0]], 1)  # x, y

@@ -23,14 +23,18 @@ class _Rows(NamedTuple):
     temperature:Tensor  # ()
 
     def map(self, f:Callable, *maps:Tensor)->list:
-        "f(scores, weights, …) of some query tokens (b, r, m), in turn; the maps (b, n, d) are cut alike"
+        "f(scores, …) of some query tokens (b, r, m), in turn; the maps (b, n, d) are cut alike"
         def part(q, *cut):
             with no_autocast(q): scores = q @ self.key.mT
-            return f(scores, (scores / self.temperature).softmax(-1), *cut)
+            return f(scores, *cut)
         step = max(1, 8 * chunk_numel(self.key.device) // self.key.shape[1])
         pieces = zip(*(x.split(step, 1) for x in (self.query, *maps)))
         if is_traced(self.query, self.key, self.temperature, *maps): return [part(*cut) for cut in pieces]
         return [checkpoint(part, *cut, use_reentrant=False) for cut in pieces]
+
+    def map_weights(self, f:Callable, *maps:Tensor)->list:
+        "f(weights, …), likewise"
+        return self.map(lambda scores, *cut: f((scores / self.temperature).softmax(-1), *cut), *maps)
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #80b8551b
 def _add_up(parts:list[Tensor])->Tensor:
@@ -56,22 +60,25 @@ class StreamedMatch(Match):
 
     @property
     def weights(self)->Tensor:  # type: ignore[override]  # made anew for each question: (b, 1, n, m)
-        return torch.cat(self.rows.map(lambda scores, weights: weights), 1)[:, None]
+        return torch.cat(self.rows.map_weights(lambda weights: weights), 1)[:, None]
 
     @property
     def max_similarity(self)->Tensor:  # type: ignore[override]  # likewise: (b, 1, h, w)
-        best = torch.cat(self.rows.map(lambda scores, weights: scores.max(-1).values), 1)
+        best = torch.cat(self.rows.map(lambda scores: scores.max(-1).values), 1)
         return best.view(-1, 1, *self.query_size)
 
     def _per_query(self, f:Callable)->Tensor:
-        return torch.cat(self.rows.map(lambda scores, weights: f(weights)), 1)[:, None]
+        return torch.cat(self.rows.map_weights(f), 1)[:, None]
+
+    def _best(self)->Tensor:  # the largest score is the largest weight: no softmax is needed
+        return torch.cat(self.rows.map(lambda scores: scores.argmax(-1)), 1)[:, None]
 
     def _weighted_sum(self, tokens:Tensor)->Tensor:  # (b, m, d) → (b, 1, n, d)
-        return torch.cat(self.rows.map(lambda scores, weights: weights.to(tokens.dtype) @ tokens), 1)[:, None]
+        return torch.cat(self.rows.map_weights(lambda weights: weights.to(tokens.dtype) @ tokens), 1)[:, None]
 
     def _transposed_sum(self, w:Tensor|None=None)->Tensor:  # (b, d, h, w), None: ones → (b, 1, m, d)
-        if w is None: return _add_up(self.rows.map(lambda scores, weights: weights.sum(1)))[:, None, :, None]
-        sums = self.rows.map(lambda scores, weights, cut: weights.to(cut.dtype).mT @ cut, w.flatten(2).mT)
+        if w is None: return _add_up(self.rows.map_weights(lambda weights: weights.sum(1)))[:, None, :, None]
+        sums = self.rows.map_weights(lambda weights, cut: weights.to(cut.dtype).mT @ cut, w.flatten(2).mT)
         return _add_up(sums)[:, None]
 
 # %% ../../nbs/1_matching/13a_streamed.ipynb #f1000005
