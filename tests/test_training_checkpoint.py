@@ -9,9 +9,9 @@ from dataclasses import asdict
 from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
+from rabit.networks.trained_features import checksum
 from rabit.training.checkpoint import PREVIOUS
 from rabit.training.checkpoint import STATE
-from rabit.training.checkpoint import checksum
 from rabit.training.checkpoint import current_names
 from rabit.training.checkpoint import initial_weights
 from rabit.training.checkpoint import load_initial

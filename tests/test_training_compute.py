@@ -44,6 +44,7 @@ def test_memory_is_kept_where_the_c_library_is_gnus_and_elsewhere_nothing_happen
 def test_micro_batches_are_equal_parts_and_others_are_refused():
     whole = dict(labels=torch.arange(6), paired=torch.ones(6))
     assert [p["labels"].tolist() for p in micro_batches(whole, 3)] == [[0, 1], [2, 3], [4, 5]]
+    assert len(micro_batches(whole, 8)) == 6                     # a process of several has a part of the batch
     try: micro_batches(whole, 4)
     except RabitError as e: assert "6 samples" in str(e) and "4 equal parts" in str(e)
     else: raise AssertionError("six were taken in four")

@@ -55,10 +55,11 @@ def keep_memory(
 # %% ../../nbs/5_training/53a_compute.ipynb #926ae799
 def micro_batches(
     batch:dict,  # of samples
-    count:int,   # how many
+    count:int,   # how many; of fewer samples, one each
 )->list:         # of batches
     "A batch in equal parts"
     size = len(batch["labels"])
+    count = min(count, size)
     check(size % count == 0, f"{size} samples cannot be taken in {count} equal parts")
     return [{k: v[i:i + size // count] for k, v in batch.items()} for i in range(0, size, size // count)]
 

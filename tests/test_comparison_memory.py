@@ -1,0 +1,52 @@
+# Generated from nbs/8_comparison/83a_paper_widths.ipynb by .ci/export_tests.py: edit the notebook, not this file.
+# ruff: noqa: E501 (lines of cells, indented)
+import pytest
+import resource
+import subprocess
+import sys
+import torch
+from dataclasses import replace
+from pathlib import Path
+from rabit.comparison.memory import images_that_fit
+from rabit.comparison.memory import memory_needed
+from rabit.core.trials import fails
+from rabit.training.config import preset
+from rabit.training.trainer import Trainer
+from tempfile import TemporaryDirectory
+
+
+def test_a_step_keeps_more_of_larger_images_and_less_with_checkpointing():
+    config = preset("tiny", size=(32, 32))
+    small, large = memory_needed(config), memory_needed(replace(config, size=(64, 64)))
+    assert small["fixed"] == large["fixed"] and 3 < large["image"] / small["image"] < 4.5
+    assert memory_needed(replace(config, checkpoint_activations=True))["image"] < small["image"]
+    trainer = Trainer(config, torch.device("cpu"))
+    count = {name: sum(p.numel() for p in net.parameters()) for name, net in trainer.modules().items()}
+    count["vgg"] = sum(p.numel() for p in trainer.vgg.parameters())
+    by_hand = 4 * (4 * (count["model"] + count["discriminator"]) + count["ema"] + count["vgg"])
+    assert abs(small["fixed"] - by_hand / 1e6) < 1e-6
+
+
+def test_the_images_that_fit_divide_the_batch():
+    needed = dict(fixed=100., image=80.)                        # 600 MB and 100 for each image
+    fitting = {650: 0, 700: 1, 799: 1, 800: 2, 999: 2, 1000: 4, 1399: 4, 1400: 8, 9e9: 8}
+    assert {mb: images_that_fit(mb, needed, 8) for mb in fitting} == fitting
+    assert images_that_fit(1000, needed, 9) == 3 and "batch = 0" in fails(images_that_fit, 1000, needed, 0)
+
+
+@pytest.mark.slow
+def test_two_steps_of_the_papers_widths_run_in_24_gib():
+    with TemporaryDirectory() as tmp:
+        options = dict(preset="base", steps=2, batch=2, device="cpu", out=f"{tmp}/run")
+        command = [sys.executable, "-c", "from rabit.training.train_commands import rabit_train; rabit_train()",
+                   *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        said = subprocess.run(command, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert said.returncode == 0, said.stderr
+        assert (Path(tmp)/"run"/"model.safetensors").is_file()
+        gigabytes = after.ru_maxrss * 1024 / 1e9
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"{gigabytes:.1f} GB at most; {seconds:.0f} s of processor time for two steps of two images, "
+          f"with start, sheet of samples and save")
+        assert 1 < gigabytes < 24 * 2**30 / 1e9
