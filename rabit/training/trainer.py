@@ -23,11 +23,10 @@ from ..core.devices import all_reduce_mean, rank_and_world_size, rng_state, seed
 from ..core.tensors import check, NotFiniteError, RabitError
 from ..inputs.samples import conditions_of
 from ..networks.discriminate import Discriminator
-from ..networks.features import VGG19
 from ..networks.losses import hinge_d
 from .compute import checkpoint_activations, compile_networks
 from .compute import micro_batches, pick_precision, undo_compile
-from .config import make_model, PRECISIONS, TrainConfig
+from .config import make_features, make_model, PRECISIONS, TrainConfig
 from .guard import find_anomalies, update_stats
 from .terms import generator_terms, StepContext
 
@@ -95,12 +94,11 @@ class TrainerNetworks:
         self.model = self.place(make_model(config)).train()
         self.ema = deepcopy(self.model).eval().requires_grad_(False)
         self.discriminator:Any = None
-        self.vgg:Any = None
         if w["adversarial"]:
             widths = config.classes + 3, config.d_width, config.d_layers
             self.discriminator = self.place(Discriminator(*widths))
-        if w["perceptual"] or w["vgg"] or w["contextual"]:
-            self.vgg = self.place(VGG19(None if config.vgg_weights else config.vgg_width, config.vgg_weights))
+        features = make_features(config)
+        self.vgg:Any = None if features is None else self.place(features)
         self.rank, self.processes = rank_and_world_size()
         self.patience = (distributed.new_group(timeout=BARRIER_TIMEOUT, backend="gloo")
                          if self.processes > 1 else None)
