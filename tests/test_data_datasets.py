@@ -83,6 +83,10 @@ def test_without_augmentation_images_come_as_they_are_and_in_order():
     for i, stem in enumerate(("walkA_00", "walkB_01")):
         torch.testing.assert_close(batch["image"][i:i + 1], read_image(town/"images"/f"{stem}.png"))
         assert torch.equal(batch["labels"][i:i + 1], read_labels(town/"labels"/f"{stem}.png"))
+    groups = FolderDataset(town, 7, (16, 16), self_pair_prob=.5).batch(range(48))
+    own = groups["exemplar_group"] == groups["group"]
+    assert torch.equal(own, groups["paired"]) and 0 < own.sum() < 48
+    assert len(set(groups["group"].tolist())) == len(set(FolderDataset(town, 7, (16, 16)).groups))
 
 
 def test_a_moved_image_keeps_its_labels_and_the_strength_is_none_unless_it_is_asked_for():

@@ -37,6 +37,7 @@ from rabit.training.callbacks import (
 from rabit.training.checkpoint import (
     initial_weights, load_initial, load_state, PREVIOUS, save_state, STATE,
 )
+from .compute import keep_memory
 from rabit.training.config import (
     default_model_args, hash_files, jittered_size, label_metadata, make_dataset, TrainConfig,
 )
@@ -250,6 +251,7 @@ def train(
 )->Translator:           # the exponential moving average
     "Train a model, with log, samples and saves; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
     out = Path(out)
+    keep_memory()
     with init_distributed(device) as where, ExitStack() as stack:
         resumed = load_state(out, where, steps, callbacks) if config is None else None
         if resumed is not None and data is not None: resumed.config = moved_config(resumed.config, data)
