@@ -119,3 +119,19 @@ def test_a_report_names_what_is_taken_and_what_is_left_out():
                                             "no image; outlines and boxes are not read, label maps are"}
         assert not inspect_folder(root/"extra", classes=7)["fits"]
         assert "no label maps were found" in str(inspect_folder(root/"extra", classes=7))
+
+
+def test_a_report_tells_of_landmarks_and_of_those_that_do_not_lie_on_their_images():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = Path(tmp)
+        for i in range(3): save(np.full((8, 12, 3), 80 * i), root/"images"/f"p{i}.png")
+        def report(*lines):
+            (root/"landmarks.csv").write_text("\n".join(("name,x0,y0,x1,y1,x2,y2", *lines)))
+            return inspect_folder(root)
+        good = report("p0,1,1,9,1,5,7", "p1,2,1,9,1,5,6", "gone,1,1,9,1,5,6")
+        print(str(good).replace(tmp, "…"))
+        assert good["fits"] and "3 landmarks of 3 images" in str(good) and "1 images have none" in str(good)
+        assert "names 1 that are no images here, such as gone" in str(good) and "left out" not in str(good)
+        far = report("p0,1,1,9,1,5,7", "p1,100,100,150,100,130,150")
+        assert not far["fits"] and "points of p1 lie far outside" in str(far)
+        assert not report("p0,1,1,9,1")["fits"] and "names no image" in str(report("q0,1,1,9,1,5,7"))

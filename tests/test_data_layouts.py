@@ -1,5 +1,6 @@
 # Generated from nbs/4_data/43_layouts.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
+import numpy as np
 import tempfile
 import torch
 from pathlib import Path
@@ -19,6 +20,31 @@ from rabit.data.pairs import read_ids
 from rabit.inputs.samples import SampleDataset
 from rabit.inputs.samples import SceneDataset
 from rabit.matching.street import street_pairs
+
+def lay_out(root, held_out):
+    "landmarks.csv, train.txt and val.txt for the faces of root/images"
+    rows, parts = [], dict(train=[], val=[])
+    for face in sorted((root/"images").glob("*.jpg")):
+        parts["val" if face.stem.startswith(held_out) else "train"].append(face.name)
+        tem = face.with_suffix(".tem")
+        if not tem.exists(): continue
+        n, *lines = tem.read_text().splitlines()
+        rows.append([face.stem, *",".join(lines[:int(n)]).replace("\t", ",").split(",")])
+    head = ["name", *(f"{x}{i}" for i in range((len(rows[0]) - 1) // 2) for x in "xy")]
+    (root/"landmarks.csv").write_text("\n".join(",".join(row) for row in [head, *rows]))
+    for part, names in parts.items(): (root/f"{part}.txt").write_text("\n".join(names))
+
+def write_marked(root, persons=4):
+    "Two photographs of noise of each person, of which the first has six points"
+    rng = np.random.default_rng(0)
+    shape = np.array([[20, 20], [60, 20], [40, 40], [25, 55], [55, 55], [40, 70]])
+    for i in range(persons):
+        for j in range(2): save(rng.integers(0, 255, (80, 80, 3)), root/"images"/f"{i:03d}_{j}.jpg")
+        points = shape + rng.normal(0, 2, shape.shape)
+        lines = ["6", *(f"{x:.2f}\t{y:.2f}" for x, y in points), "0"]
+        (root/"images"/f"{i:03d}_0.tem").write_text("\n".join(lines))
+    lay_out(root, ("003",))
+    return root
 
 
 def test_only_names_of_deepfashions_pattern_are_outfits():
@@ -113,3 +139,24 @@ def test_a_layout_of_ones_own_is_one_function():
             dataset = open_dataset(tmp, size=(16, 16), augment=False)
             assert dataset.layout.name == "bmp" and torch.equal(dataset[1]["labels"], r["labels"][1])
     finally: LAYOUTS.remove(find_pairs_of_bmp)
+
+
+def test_persons_with_landmarks_have_a_known_match_and_only_images_of_one_person_are_paired():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = write_marked(Path(tmp)/"faces")
+        found = open_dataset(root, None, None, (40, 40), "train", self_pair_prob=0, geometric=.4)
+        assert found.condition == "edges" and len(found) == 6 and len(open_dataset(root, split="val")) == 2
+        print(found.landmarks)
+        batch = found.batch(range(120))
+        known = batch["visible"].flatten(1).any(1)
+        both = ~(batch["landmarks"].isnan() | batch["exemplar_landmarks"].isnan()).flatten(1).any(1)
+        assert torch.equal(known, both) and not (known & batch["paired"]).any() and .1 < known.float().mean() < .5
+        assert .25 < batch["paired"].float().mean() < .55
+        for i in known.nonzero()[:, 0]:                    # the match of a landmark's pixel is near its partner
+            x, y = batch["landmarks"][i].round().long().clamp(0, 39).T
+            seen = batch["visible"][i, y, x]
+            far = (batch["position"][i][:, y, x].T - batch["exemplar_landmarks"][i])[seen].norm(dim=1)
+            assert len(far) == 0 or far.max() < 2
+        plain = open_dataset(root, "image", None, (40, 40), "train", augment=False)
+        torch.testing.assert_close(plain[0]["landmarks"] * 2 + .5, plain.landmarks.points["000_0"].float())
+        assert all(torch.equal(found[i]["landmarks"], batch["landmarks"][i]) for i in (0, 7) if known[i])

@@ -53,6 +53,9 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
     assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit").model["block"] == 2
     begun = preset("tiny", init_from="street-64", model=dict(k=5)).model
     assert begun["width"] == 16 and begun["k"] == 5
+    photo = preset("photo", classes=2, model=dict(condition="edges"))
+    assert photo.model["position"] == "none" and photo.features == "hed"   # its own position, not that of edges
+    assert preset("demo", classes=2, model=dict(condition="edges")).model["position"] == "coord"
 
 
 def test_a_dataset_repeats_itself_and_another_seed_shows_other_scenes():
