@@ -49,6 +49,6 @@ def test_two_steps_of_the_papers_widths_run_in_24_gib():
             "print(json.dumps([peak_memory(torch.device('cpu')), time.process_time()]))")
         megabytes, seconds = told_by(code, *(x for k, v in options.items() for x in (f"--{k}", str(v))))
         assert (Path(tmp)/"run"/"model.safetensors").is_file()
-        print(f"{megabytes / 1000:.1f} GB at most; {seconds:.0f} s of processor time for two steps of two images, "
-          "with start, sheet and save")
+        print(f"{megabytes / 1000:.1f} GB at most; {seconds:.0f} s of processor time for two steps of two "
+          "images, with start, sheet and save")
         assert not megabytes > 24 * 2**30 / 1e6                            # NaN where the system does not tell
