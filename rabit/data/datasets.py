@@ -8,6 +8,7 @@ __all__ = ['SIZES', 'MATE_PROB', 'place_joints', 'check_joints_inside', 'describ
 
 # %% ../../nbs/4_data/42_datasets.ipynb #d71b04cf
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -202,8 +203,8 @@ class FolderPairs(FolderReader):
         self.groups = [layout.group(s) for s in self.stems]
         self.group_ids = np.unique(self.groups, return_inverse=True)[1]
         self.swap = mirror_table(layout.sides)
-        # landmarks: images of one group are one person, and other persons teach, too
-        self.mates, self.mate_prob = (layout.mates, MATE_PROB) if self.landmarks is None else (True, MATE_PROB / 2)
+        marked = self.landmarks is not None      # a group is one person then; and other persons teach, too
+        self.mates, self.mate_prob = layout.mates or marked, MATE_PROB / (1 + marked)
         self._order:tuple[int, np.ndarray]|None = None
 
     def __len__(self) -> int: return len(self.stems)
@@ -236,6 +237,16 @@ class FolderPairs(FolderReader):
         others = [e for e in listed if not self.are_mates(target, e)]
         if mates and others: listed = mates if rng.random() < self.mate_prob else others
         return str(rng.choice(listed))
+
+    @cached_property
+    def group_numbers(self) -> dict[str, int]:
+        "The groups of all images that may be shown"
+        return {g: i for i, g in enumerate(dict.fromkeys(map(self.layout.group, self.pairs)))}
+
+    def groups_of(self, target:str, exemplar:str|None) -> Sample: # group, exemplar_group ()
+        "Which person, sequence or outfit the images of a sample are of, by number; None: the image itself"
+        numbers = (self.group_numbers[self.layout.group(s)] for s in (target, exemplar or target))
+        return dict(zip(("group", "exemplar_group"), map(torch.tensor, numbers)))
 
     def exemplar_of(self, target:int, rng:np.random.Generator) -> str|None:
         "The stem of an exemplar, or None: the image itself"
@@ -311,5 +322,6 @@ class FolderDataset(FolderPairs):
         color = random_jitter(rng, self.photometric) if self.augment and jitter else None
         found |= self.conditions(target, exemplar, rng)
         found |= known_points(target.landmarks, exemplar.landmarks, self.landmarks)
+        found |= self.groups_of(self.stems[at], stem)
         if color is None: return found
         return found | {name: color_jitter(found[name], color) for name in ("image", "exemplar")}
