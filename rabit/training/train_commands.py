@@ -75,7 +75,8 @@ def train_config(
     args,  # the options of `rabit_train` by name
 )->TrainConfig:
     "What `rabit_train`'s options say, on top of their preset"
-    check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob)
+    check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob,
+               geometric=args.geometric, photometric=args.photometric)
     kind, classes = data_facts(args.data, args.condition, args.classes)
     names = ("size", "aspect_jitter", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_pair_prob",
              "geometric", "photometric", "split", "init_from", "features")
