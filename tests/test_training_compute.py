@@ -8,6 +8,7 @@ from rabit.networks.encode import ResBlock
 from rabit.training.compute import amp_dtype
 from rabit.training.compute import checkpoint_activations
 from rabit.training.compute import cpu_multiplies_bf16
+from rabit.training.compute import keep_memory
 from rabit.training.compute import micro_batches
 from rabit.training.compute import pick_precision
 from rabit.training.compute import undo_compile
@@ -30,6 +31,14 @@ def test_auto_is_bf16_on_a_cpu_that_multiplies_in_it_and_what_is_asked_for_is_ta
     assert amp_dtype("bf16", cpu) == torch.bfloat16 and amp_dtype("off", cpu) is None
     ranges = {name: torch.finfo(t) for name, t in PRECISIONS.items() if t}
     print({name: f"{r.smallest_normal:.0e} … {r.max:.0e}" for name, r in ranges.items()})
+
+
+def test_memory_is_kept_where_the_c_library_is_gnus_and_elsewhere_nothing_happens():
+    with patch("ctypes.CDLL", side_effect=TypeError): assert not keep_memory()
+    with patch("ctypes.CDLL", return_value=SimpleNamespace()): assert not keep_memory()
+    told = []
+    with patch("ctypes.CDLL", return_value=SimpleNamespace(mallopt=lambda *option: told.append(option) or 1)):
+        assert keep_memory() and told == [(-4, 0), (-1, 2**31 - 1)]
 
 
 def test_micro_batches_are_equal_parts_and_others_are_refused():

@@ -270,16 +270,18 @@ class FolderDataset(FolderPairs):
 
     def read_view(self, stem:str) -> View:
         "One name with all that is known of it, as it is"
-        marks = self.landmarks and self.landmarks.points.get(stem)
-        if marks is not None: marks = self.landmarks.place(stem, image_size(self.pairs[stem][0]), self.size)
+        marks = None
+        if self.landmarks is not None and stem in self.landmarks.points:
+            marks = self.landmarks.place(stem, image_size(self.pairs[stem][0]), self.size)
         return View(*self.read_pair(stem), self.read_points(stem), marks)
 
     def mirror(self, view:View) -> View:
         "In a mirror left is right"
         (image, labels, joints, marks), width = view, self.size[1]
         labels = labels.flip(-1) if self.swap is None else self.swap[labels.flip(-1)]
+        order = None if self.landmarks is None else self.landmarks.mirror
         return View(image.flip(-1), labels, None if joints is None else mirror_joints(joints, width),
-                    None if marks is None else mirror_landmarks(marks, self.landmarks.mirror, width))
+                    None if marks is None or order is None else mirror_landmarks(marks, order, width))
 
     def view(self, stem:str, rng:np.random.Generator) -> View:
         "One name, augmented: mirrored half of the time, and moved"

@@ -7,6 +7,7 @@ __all__ = ['CORNER', 'HEADERS', 'FolderReport', 'folder_contents', 'inspect_fold
 
 # %% ../../nbs/4_data/45_inspect.ipynb #a35024c9
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from .exports import known_classes
 from .landmarks import CURVES, find_landmarks, LANDMARKS
 from .layouts import detect_layout, spread
 from .pair_lists import lists_of
-from .pairs import Layout, OTHER_FORMS, pick_split, size_mismatch, stored_ids
+from .pairs import inner_folders, Layout, OTHER_FORMS, pick_split, size_mismatch, stored_ids
 from ..inputs.images import image_size, open_image, to_rgb
 from ..inputs.joint_files import lies_in_corner, read_joints
 from ..inputs.palettes import check_label_ids, is_mask, MASK_ADVICE
@@ -133,7 +134,8 @@ def folder_contents(root:Path, # a data folder
     told = read | problems
     taken:Counter = Counter()
     left:dict[tuple, list[Path]] = {}
-    for here, inner, files in walk(root):
+    linked = [d for d in inner_folders(root).values() if d.is_symlink()]
+    for here, inner, files in chain.from_iterable(map(walk, (root, *linked))):
         inner[:] = sorted(d for d in inner if not d.startswith("."))
         for path in (Path(here)/f for f in sorted(files) if not f.startswith(".")):
             file = path.relative_to(root)

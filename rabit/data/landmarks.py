@@ -271,7 +271,8 @@ def draw_edges(found:Tensor, # (2, h, w), the condition of edges that were found
     if points is None or landmarks is None or landmarks.scheme is None: return found
     how = rng.choice(list(EDGES), p=list(EDGES.values()))
     if how == "found": return found
-    lines = draw_curves(points, landmarks.scheme.curves.values(), tuple(found.shape[1:]))
+    h, w = found.shape[1:]
+    lines = draw_curves(points, landmarks.scheme.curves.values(), (h, w))
     return edges_condition((lines | (found[0] > .5) & (how == "both"))[None])[0]
 
 def known_match(ours:Tensor|None, # (n, 2) landmarks of the target

@@ -170,9 +170,10 @@ PHOTO_WEIGHTS = dict(cycle=.3, perceptual=.1, vgg=.5, contextual=.05, warp=4., m
 
 PRESETS = dict(
     # float32, so that its numbers are the same on every CPU
-    tiny=dict(amp="off", steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
-              vgg_width=4, weights=SMALL_WEIGHTS, model=dict(width=8, features=24, eps=.1, temperature=.03),
-              log_every=10, sample_every=30, save_every=30),
+    tiny=dict(amp="off", steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8,
+              d_layers=2, vgg_width=4, weights=SMALL_WEIGHTS,
+              model=dict(width=8, features=24, eps=.1, temperature=.03), log_every=10, sample_every=30,
+              save_every=30),
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2,
               vgg_width=4, weights=SMALL_WEIGHTS, match_tokens=128,
               model=dict(width=16, features=48, stride=1, block=2, k=16, eps=.1, temperature=.03)),

@@ -125,7 +125,8 @@ for name in ("epe", "pck", "pck_things", "instance_accuracy", "per_class"): METR
 def warp_l1(a:Answers)->float|None:
     "L1 of the warped exemplar on visible pixels"
     if a.warped is None or a.position is None: return None
-    shown = a.batch["visible"] & a.batch.get("paired", torch.ones(len(a.warped), dtype=bool))[:, None, None]
+    shown = a.batch["visible"]
+    if "paired" in a.batch: shown = shown & a.batch["paired"][:, None, None]
     return float((a.warped - a.batch["image"]).abs().mean(1)[shown].mean())
 
 METRICS["warp_l1_hard"] = error_metric("warp_l1")
