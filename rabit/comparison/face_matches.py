@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SHARES', 'read_landmarks', 'person_pairs', 'landmark_errors', 'match_landmarks', 'bench_faces', 'print_faces',
-           'installed', 'rabit_match_bench']
+           'rabit_match_bench']
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #c17c09a2
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #05d7154d
 import csv, subprocess, torch
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,16 +14,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from typing import Annotated
 from rabit.comparison.real_matches import (
-    bench_stereo, FEW, GRID_MATCHERS, GridMatcher, make_network, NETWORKS, on_grid, principal_maps,
-    print_stereo,
+    bench_stereo, FEW, GRID_MATCHERS, GridMatcher, GRIDS, installed, make_network, NETWORKS, on_grid,
+    principal_maps, print_stereo,
 )
 from .runs import machine_info
 from ..core.commands import Arg, command, Count, typed
 from ..core.files import check_output, write_json
-from ..core.tensors import check, RabitError
+from ..core.tensors import check
 from ..inputs.images import read_image
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #432a1e77
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #d66eb9b9
 def read_landmarks(
     folder:Path,  # with images/NAME.jpg and landmarks.csv: name, x0, y0, x1, y1, …
 )->dict:          # name → (n, 2) x, y in pixels; the first two are the pupils
@@ -31,6 +31,7 @@ def read_landmarks(
     with open(Path(folder) / "landmarks.csv", newline="") as f: rows = list(csv.reader(f))[1:]
     return {name: torch.tensor([float(v) for v in values]).view(-1, 2) for name, *values in rows}
 
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #9bd48f7d
 def person_pairs(
     names:Iterable[str],  # of faces, one of each person
     count:int,            # pairs wanted
@@ -43,7 +44,7 @@ def person_pairs(
     drawn = [torch.randperm(len(names), generator=draw)[:2].tolist() for _ in range(count)]
     return [(names[i], names[j]) for i, j in drawn]
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #a29eeef1
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #c92da8d5
 SHARES = (.1, .2)                                 # of the distance of the eyes
 
 def landmark_errors(
@@ -55,19 +56,19 @@ def landmark_errors(
     return [(far <= share).float().mean().item() for share in SHARES]
 
 def match_landmarks(
-    maps:list,      # from `principal_maps`
-    size:tuple,     # (h, w) of the images
-    stride:int,     # pixels on a side of a token
     matcher:GridMatcher,
+    query:Tensor,   # (1, c, h, w)
+    key:Tensor,     # (1, c, h, w)
+    stride:int,     # pixels on a side of a token
     points:Tensor,  # (n, 2) x, y in the query
 )->Tensor:          # (n, 2) in the exemplar
     "Where a matcher finds points"
-    query, key = on_grid(maps, [side // stride for side in size])
+    size = [side * stride for side in query.shape[2:]]
     position = matcher.match(query, key, stride).argmax(size)[0]
     x, y = (points[:, i].round().long().clamp(0, n - 1) for i, n in ((0, size[1]), (1, size[0])))
     return position[:, y, x].T
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #3a54dd7d
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #f23b2aad
 def bench_faces(
     folder:Path,             # see `read_landmarks`
     networks:Iterable[str],  # see `make_network`
@@ -76,23 +77,24 @@ def bench_faces(
 )->list:                     # dict(features, matcher, stride, pck: one for each of `SHARES`)
     "Find hand-set landmarks of one face in the face of another person"
     landmarks, scores = read_landmarks(folder), {}
+    files = {path.stem: path for path in (Path(folder) / "images").iterdir()}
     chosen = person_pairs(landmarks, pairs)
     def note(*key): scores.setdefault(key[:3], []).append(landmark_errors(*key[3:]))
     for a, b in chosen: note("none", "same position", 1, landmarks[a], landmarks[b])
     for name in networks:
         network = make_network(name)
         for a, b in tqdm(chosen, f"faces, {name}", leave=False):
-            images = torch.cat([read_image(Path(folder) / "images" / f"{face}.jpg") for face in (a, b)])
+            images = torch.cat([read_image(files[face]) for face in (a, b)])
             maps = principal_maps(network, images)
             for stride in strides:
+                query, key = on_grid(maps, [side // stride for side in images.shape[2:]])
                 for matcher in FEW:
-                    how = stride, GRID_MATCHERS[matcher]
-                    found = match_landmarks(maps, images.shape[2:], *how, landmarks[a])
+                    found = match_landmarks(GRID_MATCHERS[matcher], query, key, stride, landmarks[a])
                     note(name, matcher, stride, found, landmarks[b])
     return [dict(features=features, matcher=matcher, stride=stride, pck=torch.tensor(values).mean(0).tolist())
             for (features, matcher, stride), values in scores.items()]
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #80b7f1ca
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #5408f166
 def print_faces(
     rows:list,  # from `bench_faces`
 ):
@@ -103,28 +105,17 @@ def print_faces(
         print(f"{row['features']:13}{row['matcher']:17}{'1/' + str(row['stride']):>5}"
               + "".join(f"{share:12.3f}" for share in row["pck"]))
 
-# %% ../../nbs/8_comparison/87_face_matches.ipynb #0d871ecd
+# %% ../../nbs/8_comparison/87_face_matches.ipynb #a309ac5e
 def _commit():
     "The commit that this file is of, or nothing"
     asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try: return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or None
     except OSError: return None
 
-def installed(
-    names:Iterable[str],  # see `make_network`
-)->list:                  # those whose weights are here
-    "Which networks can be made; the others are told in one line each"
-    found = []
-    for name in names:
-        try: make_network(name)
-        except RabitError as e: print(f"{name} is left out: {e}")
-        else: found.append(name)
-    return found
-
 @command
 def rabit_match_bench(
     features:Annotated[list[str], Arg(nargs="+", choices=NETWORKS)]|None=None,  # default: all
-    quick:bool=False,        # grids of 1/8 and 1/4 only: half a minute of CPU for each of the features
+    grids:Annotated[list[int], Arg(nargs="+", choices=GRIDS)]|None=None,  # px of a token; default: all
     faces:Path|None=None,    # a folder with images/ and landmarks.csv: match different persons, too
     pairs:Count=12,          # of persons
     json:Path|None=None,     # write the numbers there, too
@@ -135,7 +126,7 @@ def rabit_match_bench(
     found:dict = dict(machine=machine_info(torch.device("cpu")) | dict(threads=torch.get_num_threads()),
                       commit=_commit(), command=typed())
     with torch.no_grad():
-        found["stereo"] = bench_stereo(names, (8, 4) if quick else (8, 4, 2, 1))
+        found["stereo"] = bench_stereo(names, tuple(sorted(set(grids or GRIDS), reverse=True)))
         print_stereo(found["stereo"])
         if faces is None: print("no faces: --faces FOLDER, with images/ and landmarks.csv, adds them")
         else:
