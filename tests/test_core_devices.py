@@ -4,6 +4,7 @@ import numpy as np
 import random
 import torch
 from rabit.core.devices import all_reduce_mean
+from rabit.core.devices import autocast_like_product
 from rabit.core.devices import check_positive
 from rabit.core.devices import chunk_numel
 from rabit.core.devices import is_traced
@@ -56,6 +57,13 @@ def test_products_keep_their_digits_under_autocast():
         assert (x @ x).item() == 1
         with no_autocast(x): assert (x @ x).item() > 1
     with no_autocast(x.to("meta")): pass
+
+
+def test_numbers_are_cast_as_for_a_product_under_autocast_alone():
+    x = torch.ones(2, 3)
+    assert autocast_like_product(x) is x and autocast_like_product(x.to("meta")).dtype == torch.float32
+    for kind in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", kind): assert autocast_like_product(x).dtype == kind == (x @ x.T).dtype
 
 
 def test_a_chunk_of_work_is_larger_on_a_gpu():

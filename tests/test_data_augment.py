@@ -4,12 +4,15 @@ import numpy as np
 import torch
 from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import sample_at
+from rabit.data.augment import View
 from rabit.data.augment import _pixels
 from rabit.data.augment import color_jitter
+from rabit.data.augment import move_view
 from rabit.data.augment import pseudo_exemplar
 from rabit.data.augment import random_affine
 from rabit.data.augment import random_jitter
 from rabit.data.augment import resize_batch
+from rabit.data.augment import unmirrored
 from rabit.data.augment import warp_inverse
 from rabit.data.augment import warp_points
 from rabit.inputs.samples import SceneDataset
@@ -37,6 +40,21 @@ def test_the_exemplar_shows_each_visible_target_pixel_at_its_position():
         assert right < .1 and mirrored > 2 * right
         labels = sample_at(e["exemplar_labels"][None, None].float(), e["position"][None])[0, 0].round().long()
         assert (labels == r["labels"][i])[e["visible"]].float().mean() > .9
+
+
+def test_what_is_known_of_an_image_moves_along_with_it():
+    dots = torch.zeros(3, 48, 64)
+    marks = torch.tensor([[20., 12.], [40., 30.], [30., 20.]])
+    for x, y in marks.long(): dots[:, y - 1:y + 2, x - 1:x + 2] = 1
+    whole = View(dots, torch.zeros(48, 64, dtype=torch.long), torch.cat([marks, torch.ones(3, 1)], 1), marks)
+    m = unmirrored(random_affine(np.random.default_rng(3), (48, 64), .5))
+    for mode in ("bilinear", "bicubic"):
+        moved, found = move_view(whole, m, mode)
+        assert torch.equal(moved.landmarks, moved.joints[:, :2]) and found["visible"].any()
+        x, y = moved.landmarks.round().long().T
+        assert moved.image[0, y, x].min() > .5 and moved.image.max() <= 1
+    away = move_view(whole, m | dict(shift=m["shift"] + 99))[0]
+    assert np.linalg.det(m["matrix"]) > 0 and not away.joints[:, 2].any()
 
 
 def test_recoloring_keeps_the_range_and_does_nothing_at_strength_0():

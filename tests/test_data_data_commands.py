@@ -10,6 +10,7 @@ from rabit.data.data_commands import check_data
 from rabit.data.data_commands import rabit_doctor
 from rabit.data.data_commands import rabit_retrieve
 from rabit.matching.street import street_pairs
+from rabit.networks.features import VGG19
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
@@ -45,6 +46,13 @@ def test_a_folder_is_looked_at_and_its_exemplars_are_listed():
         pairs = json.loads((Path(tmp) / "pairs.json").read_text())
         assert len(pairs) == 6 and all(name[:5] not in {e[:5] for e in found} for name, found in pairs.items())
         assert call(rabit_retrieve, home, "--classes", 7, "-o", Path(tmp) / "pairs.docx")[0] == 2
+        frozen = VGG19(4)
+        with patch("rabit.data.data_commands.feature_network", return_value=frozen) as made:
+            given = home, "--classes", 7, "-k", 2, "-o", Path(tmp) / "deep.json", "--features", "hed"
+            assert call(rabit_retrieve, *given)[0] == 0
+        assert made.call_args.args == ("hed",) and len(json.loads((Path(tmp) / "deep.json").read_text())) == 6
+        code, _, err = call(rabit_retrieve, *given, "--vgg", "vgg.pth")
+        assert code == 2 and "--vgg is for --features vgg19, not hed" in err, err
     print(out)
 
 

@@ -30,6 +30,17 @@ def test_a_convolution_keeps_a_constant_map_constant():
     assert nn.Conv2d(3, 5, 3, padding=1)(flat).flatten(2).std(-1).max() > 1e-3
 
 
+def test_a_convolution_is_torch_s_own_with_a_repeated_border_and_pads_in_16_bits_under_autocast():
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 8, 10)
+    for stride in (1, 2):
+        layer, own = conv(3, 5, stride), nn.Conv2d(3, 5, 3, stride, 1, padding_mode="replicate")
+        own.load_state_dict(layer.state_dict())
+        assert torch.equal(layer(x), own(x))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(layer(x), own(x)) and layer(x).dtype == torch.bfloat16
+
+
 def test_a_block_is_the_identity_when_its_last_convolution_is_silent():
     block, x = ResBlock(6), torch.randn(2, 6, 5, 7)
     assert block(x).shape == x.shape and not torch.equal(block(x), x)

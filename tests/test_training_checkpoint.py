@@ -6,11 +6,12 @@ import torch
 from contextlib import redirect_stderr
 from copy import deepcopy
 from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from rabit.core.tensors import RabitError
+from rabit.networks.trained_features import checksum
 from rabit.training.checkpoint import PREVIOUS
 from rabit.training.checkpoint import STATE
-from rabit.training.checkpoint import checksum
 from rabit.training.checkpoint import current_names
 from rabit.training.checkpoint import initial_weights
 from rabit.training.checkpoint import load_initial
@@ -26,6 +27,7 @@ from rabit.training.config import small
 from rabit.training.trainer import Trainer
 from safetensors.torch import save_file
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 cpu = torch.device("cpu")
 
@@ -60,6 +62,20 @@ def test_names_of_version_0_1_become_todays():
            "running_stats.extra", "running_stats.gradient", "running_stats.discriminator_gradient",
            "optimizer.g.0.step", "rng.torch", "scaler.g", "skipped"]
     assert list(current_names(dict.fromkeys(old))) == new and list(current_names(dict.fromkeys(new))) == new
+
+
+def test_a_run_keeps_its_precision_and_one_that_was_saved_as_auto_stays_in_float32_on_a_cpu():
+    with TemporaryDirectory() as folder:
+        for multiplies in (True, False):
+            with patch("rabit.training.compute.cpu_multiplies_bf16", lambda: multiplies):
+                begun = Trainer(small(amp="auto"), cpu)
+            save_state(begun, folder)
+            with patch("rabit.training.compute.cpu_multiplies_bf16", lambda: not multiplies):
+                assert load_state(folder, cpu).config.amp == begun.config.amp == ("bf16" if multiplies else "off")
+        begun.config = replace(begun.config, amp="auto")                   # as earlier versions saved it
+        save_state(begun, folder)
+        with patch("rabit.training.compute.cpu_multiplies_bf16", lambda: True):
+            assert load_state(folder, cpu).precision is None
 
 
 def test_a_saved_run_comes_back_whole_and_what_is_not_one_is_refused():

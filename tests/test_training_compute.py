@@ -7,16 +7,26 @@ from rabit.core.tensors import RabitError
 from rabit.networks.encode import ResBlock
 from rabit.training.compute import amp_dtype
 from rabit.training.compute import checkpoint_activations
+from rabit.training.compute import cpu_multiplies_bf16
 from rabit.training.compute import micro_batches
+from rabit.training.compute import pick_precision
 from rabit.training.compute import undo_compile
 from rabit.training.config import PRECISIONS
 from rabit.training.config import make_model
 from rabit.training.config import preset
+from types import SimpleNamespace
+from unittest.mock import patch
 
 
-def test_auto_is_float32_on_a_cpu_and_what_is_asked_for_is_taken():
+def test_auto_is_bf16_on_a_cpu_that_multiplies_in_it_and_what_is_asked_for_is_taken():
     cpu = torch.device("cpu")
-    assert amp_dtype("auto", cpu) is None and amp_dtype("fp16", cpu) == torch.float16
+    for known in (dict(_is_avx512_bf16_supported=lambda: True), dict(_is_amx_tile_supported=lambda: True),
+                  dict(_is_avx512_bf16_supported=lambda: False, _is_avx512_supported=lambda: True), {}):
+        with patch("torch.cpu", SimpleNamespace(**known)):
+            multiplies = any("512_s" not in name and answer() for name, answer in known.items())
+            assert cpu_multiplies_bf16() == multiplies
+            assert amp_dtype("auto", cpu) == (torch.bfloat16 if multiplies else None)
+    assert pick_precision("auto", torch.device("meta")) == "off" and amp_dtype("fp16", cpu) == torch.float16
     assert amp_dtype("bf16", cpu) == torch.bfloat16 and amp_dtype("off", cpu) is None
     ranges = {name: torch.finfo(t) for name, t in PRECISIONS.items() if t}
     print({name: f"{r.smallest_normal:.0e} … {r.max:.0e}" for name, r in ranges.items()})

@@ -3,11 +3,13 @@
 import torch
 from dataclasses import asdict
 from rabit.core.tensors import RabitError
+from rabit.core.trials import fails
 from rabit.training.config import PRESETS
 from rabit.training.config import TrainConfig
 from rabit.training.config import config_from
 from rabit.training.config import jittered_size
 from rabit.training.config import make_dataset
+from rabit.training.config import make_features
 from rabit.training.config import make_model
 from rabit.training.config import preset
 from rabit.training.config import small
@@ -19,6 +21,8 @@ def test_a_configuration_that_no_run_could_use_is_refused():
                       (dict(weights=dict(warp=0.)), "weight 0"), (dict(batch=0), "batch = 0"),
                       (dict(ema=1.), "ema"),
                       (dict(lr=float("nan")), "lr"), (dict(amp="fp8"), "bf16, fp16"),
+                      (dict(features="resnet"), "random, vgg19, efficientnet, hed"),
+                      (dict(features="hed", vgg_weights="vgg.pth"), "leave one out"),
                       (dict(amp=True), "amp = True"), (dict(aspect_jitter=.5), "aspect_jitter = 0.5"),
                       (dict(size=(32, 64), aspect_jitter=5.), "1 (no stretching) to 4")):
         try: TrainConfig(**odd)
@@ -56,7 +60,12 @@ def test_a_dataset_repeats_itself_and_another_seed_shows_other_scenes():
     assert not torch.equal(first["image"], other["image"])
 
 
-def test_a_model_is_built_as_the_configuration_says():
+def test_a_model_and_its_features_are_built_as_the_configuration_says():
+    assert make_features(small()) is None
+    random = make_features(preset("tiny"))
+    assert random.width == 4 and "RANDOM" in random.note
+    assert "nowhere.pth" in fails(make_features, preset("tiny", vgg_weights="nowhere.pth"))  # a file of VGG19
+    assert "nowhere.pth" in fails(make_features, preset("tiny", vgg_weights="nowhere.pth", features="vgg19"))
     model = make_model(small(model=dict(k=2)))
     assert model.config["classes"] == 7 and model.config["size"] == [32, 32] and model.matcher.k == 2
     assert make_model(small(data="face")).config["condition"] == "edges"

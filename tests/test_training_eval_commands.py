@@ -52,7 +52,10 @@ def test_photographs_are_measured_beside_rows_that_need_no_ground_truth():
     assert found["street-64"]["agreement"] > .8 > found["same position"]["agreement"]
     assert found["real image"]["swd"] == 0 and found["same position"]["copy_score"] > .99
     first, *rest = out.getvalue().splitlines()
-    assert rest[0] == "|  | swd | copy_score | agreement |" and "–" not in out.getvalue()
+    assert rest[0] == "|  | swd | copy_score | agreement | color_own | color_other | warp_iou |"
+    assert found["region, box"]["warp_iou"] > .9 > .7 > found["same position"]["warp_iou"]
+    assert found["random of class"]["color_own"] < 10 < found["real image"]["color_own"]
+    assert "semantic" not in found["street-64"]
     assert "agreement: fraction" in out.getvalue() and "real image: the conditions' own images" in out.getvalue()
 
 

@@ -1,5 +1,6 @@
 # Generated from nbs/5_training/50a_photo_metrics.ipynb by .ci/export_tests.py: edit the notebook, not this file.
 # ruff: noqa: E501 (lines of cells, indented)
+import math
 import torch
 from rabit.core.trials import fails
 from rabit.training.photo_metrics import appearance_distances
@@ -65,7 +66,7 @@ def test_naming_is_right_once_in_ten_by_chance_and_agrees_with_drawing():
     row = torch.tensor([.3, .1, .2, *[.5 + i / 100 for i in range(17)]]).expand(20, 20)   # two of 19 are nearer
     drawn = [bool((row[0, 1:][torch.randperm(19, generator=g)[:9]] > .3).all()) for _ in range(4000)]
     p = named(row, ~torch.eye(20, dtype=torch.bool))[0]
-    assert abs(p - 17 * 16 * 15 * 14 * 13 * 12 * 11 * 10 * 9 / (19 * 18 * 17 * 16 * 15 * 14 * 13 * 12 * 11)) < 1e-6
+    assert abs(p - math.comb(17, 9) / math.comb(19, 9)) < 1e-6
     assert abs(p - sum(drawn) / 4000) < .03
     few = named(d[:9, :9], allowed[:9, :9])
     assert few.isnan().all()                                           # eight rivals are not nine

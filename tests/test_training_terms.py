@@ -33,8 +33,10 @@ def test_terms_with_weight_zero_are_not_computed_and_unpaired_samples_teach_no_p
     # a model that has something of its own
     assert generator_terms(s, everything).keys() == LOSS_TERMS.keys()
     unpaired = generator_terms(context(paired=torch.zeros(2, dtype=torch.bool)), everything)
-    assert unpaired["warp"] == unpaired["pixel"] == unpaired["match"] == unpaired["vgg"] == 0
-    assert unpaired["feature"] == terms["feature"]
+    assert unpaired["warp"] == unpaired["pixel"] == unpaired["vgg"] == 0
+    assert unpaired["feature"] == terms["feature"] and unpaired["match"] == terms["match"] > 0
+    unknown = context(paired=torch.zeros(2, dtype=torch.bool), visible=torch.zeros(2, 32, 32, dtype=torch.bool))
+    assert generator_terms(unknown, everything)["match"] == 0
     s.discriminator = None
     assert terms.keys() - generator_terms(s, everything).keys() == {"adversarial", "matching"}
 

@@ -30,9 +30,11 @@ def test_what_training_is_told_reaches_its_configuration():
     assert (made.init_from, made.builder, made.size) == ("street-64", "rabit", (128, 128))
     assert (made.model["block"], made.model["k"]) == (4, 16)
     assert made.model["width"] == 16
+    assert told().features == "random" and told("--features", "efficientnet").features == "efficientnet"
     assert told("--vgg", "download").vgg_weights == "download" and told().vgg_weights is None
     assert told("--vgg", "vgg.pth").vgg_weights == str(Path("vgg.pth").resolve())  # found from anywhere
     for argv, word in ((("--amp", "fp8"), "fp8"), (("--accumulate", "3"), "equal parts"),
+                       (("--features", "hed", "--vgg", "vgg.pth"), "leave one out"),
                        (("--init-from", "street-64", "--model", "dynast"), "rabit"),
                        (("--init-from", "street-64", "--data", "face"), "edges"),
                        (("--model-arg", "colour=red"), "colour: rabit has no such argument; it has block")):

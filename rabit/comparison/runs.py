@@ -93,7 +93,7 @@ def measure(
     device = pick_device(settings["device"])
     before = peak_memory(device)
     config = preset(settings["preset"], builder=entry.model, model=entry.model_args,
-                    weights=entry.weights, seed=seed, size=settings["size"])
+                    weights=entry.weights, seed=seed, size=settings["size"], amp="off")  # alike on all machines
     config.steps = steps_in(config, int(budget[:-1]), device) if budget.endswith("s") else int(budget)
     trainer = Trainer(config, device)
     _, seconds = timed_steps(trainer, make_dataset(config), config.steps)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['seed_all', 'rng_state', 'set_rng_state', 'rank_and_world_size', 'all_reduce_mean', 'pick_device', 'chunk_numel',
-           'no_autocast', 'is_traced', 'check_positive']
+           'no_autocast', 'autocast_like_product', 'is_traced', 'check_positive']
 
 # %% ../../nbs/0_core/00a_devices.ipynb #99f981b8
 import random, torch
@@ -98,6 +98,15 @@ def no_autocast(
 )->torch.autocast|nullcontext:
     "A context in which no operation is rounded to 16 bits by autocast"
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+# %% ../../nbs/0_core/00a_devices.ipynb #1849b0ac
+def autocast_like_product(
+    x:Tensor,  # floating-point numbers
+)->Tensor:     # the same in 16 bits under autocast, as they are elsewhere
+    "What autocast makes of the input of a convolution"
+    device = x.device.type
+    if x.is_meta or not torch.is_autocast_enabled(device): return x
+    return x.to(torch.get_autocast_dtype(device))
 
 # %% ../../nbs/0_core/00a_devices.ipynb #3005f87c
 def is_traced(

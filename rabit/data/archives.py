@@ -94,10 +94,12 @@ class TarDataset(FolderDataset):
         names:tuple[str, ...]|None=None, # names of the classes
         cache_bytes:int=0, # memory for decoded images: more than one epoch of some shards
         condition:str="labels", # one of KINDS that needs no key points
+        geometric:float=0., # strength of the random map by which each image is moved
+        photometric:float=1., # strength of the color jitter
     ):
         super().__init__(root, classes, size, None, self_pair_prob, seed, augment=augment, names=names,
                          color_jitter_prob=color_jitter_prob, cache_bytes=cache_bytes, condition=condition,
-                         layout=archive_layout(root, ignore))
+                         layout=archive_layout(root, ignore), geometric=geometric, photometric=photometric)
         archives = [image[0] for image, _ in self.pairs.values()]
         self.shard_of = np.unique([str(a) for a in archives], return_inverse=True)[1]
 

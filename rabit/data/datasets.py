@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'MATE_PROB', 'place_joints', 'check_joints_inside', 'describe_files', 'FolderFiles', 'FolderReader',
-           'epoch_order', 'mirror_table', 'unpaired', 'match_lists', 'FolderPairs', 'FolderDataset']
+           'epoch_order', 'mirror_table', 'unpaired', 'FolderPairs', 'FolderDataset']
 
 # %% ../../nbs/4_data/42_datasets.ipynb #d71b04cf
 from collections.abc import Callable
@@ -16,11 +16,12 @@ import warnings
 from PIL import Image
 from torch import Tensor
 
-from ..core.tensors import check, check_size, IGNORE_INDEX, RabitError, RabitWarning
-from .augment import color_jitter, pseudo_exemplar, random_affine, random_jitter, warp_points
-from .pair_lists import read_pairs
+from ..core.tensors import check, check_size, IGNORE_INDEX, RabitWarning
+from .augment import color_jitter, move_view, random_affine, random_jitter, unmirrored, View
+from .landmarks import draw_edges, find_landmarks, known_match, known_points, mirror_landmarks
+from .pair_lists import match_lists
 from rabit.data.pairs import (
-    allowed_exemplars, and_others, folder_layout, Layout, pick_split, stored_ids, whole_split,
+    allowed_exemplars, folder_layout, Layout, pick_split, stored_ids, whole_split,
 )
 from ..inputs.conditions import kind_of
 from ..inputs.images import image_size, image_tensor, open_image, to_rgb
@@ -153,52 +154,6 @@ def unpaired(exemplar:Tensor, labels:Tensor) -> Sample:
     return dict(exemplar=exemplar, exemplar_labels=labels, position=torch.zeros(2, *size),
                 visible=torch.zeros(size, dtype=torch.bool))
 
-# %% ../../nbs/4_data/42_datasets.ipynb #b06ebcb7
-def _in_other_splits(dataset, wanted:set) -> dict:
-    "The items of other splits that have these names; a name that two of them have is refused"
-    found:dict = {}
-    others = {s: items for s, items in dataset.layout.splits.items() if s != dataset.split}
-    for split, items in others.items():
-        double = sorted(found.keys() & wanted & items.keys())
-        check(not double, f"{dataset.root}: two splits have an image of the name {''.join(double[:1])}, "
-              "which a " "list of exemplars cannot tell apart; rename one")
-        found |= {k: v for k, v in items.items() if k in wanted}
-    return found
-
-def _all_listed(dataset, lists:dict, path) -> tuple[dict, dict]:
-    "Lists of every target, and items of other splits that they name; a target without a list is refused"
-    missing = [s for s in dataset.pairs if s not in lists]
-    if missing: raise RabitError(f"{path} names no exemplar for {missing[0]}{and_others(len(missing) - 1)}")
-    wanted = {e for s in dataset.pairs for e in lists[s]} - dataset.pairs.keys()
-    elsewhere = _in_other_splits(dataset, wanted)
-    unknown = sorted(wanted - elsewhere.keys())
-    if unknown:
-        raise RabitError(f"{path} names the exemplar {unknown[0]}, which is not in "
-                         f"{dataset.root}{and_others(len(unknown) - 1)}")
-    return {s: lists[s] for s in dataset.pairs}, elsewhere
-
-def _some_listed(dataset, lists:dict, path) -> tuple[dict, dict]:
-    "Lists of the targets that have one, and items of other splits that they name"
-    everywhere = {k: v for items in dataset.layout.splits.values() for k, v in items.items()}
-    missing = sorted({s for t, es in lists.items() for s in (t, *es)} - everywhere.keys())
-    if missing:
-        raise RabitError(f"{path} names {len(missing)} images that are not in {dataset.root}; the first is "
-                         f"{missing[0]}. Fetch them, or take their lines out")
-    mine = {t: es for t, es in lists.items() if t in dataset.pairs}
-    where = f"{dataset.root}{f', {dataset.split}' if dataset.split else ''}"
-    check(mine, f"{path} names no image of {where} as a target; the first that it names is "
-          f"{next(iter(lists))}")
-    return mine, _in_other_splits(dataset, {e for es in mine.values() for e in es} - dataset.pairs.keys())
-
-def match_lists(dataset:FolderReader, # whose images are targets
-    path:str|Path, # a list of pairs
-    ) -> tuple[dict[str, list[str]], dict]: # target → exemplars; items of other splits that are named
-    "The exemplars that a list names, in the spelling of the dataset"
-    lists:dict[str, list[str]] = {}
-    for t, es in read_pairs(path):                   # one name may be written in two ways
-        lists.setdefault(dataset.layout.listed(t), []).extend(map(dataset.layout.listed, es))
-    return (_all_listed if dataset.layout.strict else _some_listed)(dataset, lists, path)
-
 # %% ../../nbs/4_data/42_datasets.ipynb #510d8041
 MATE_PROB = .8  # how often another image of the group is the exemplar, where that is a right answer
 
@@ -219,17 +174,25 @@ class FolderPairs(FolderReader):
         cache_bytes:int=2**30, # memory for decoded images
         layout:Layout|None=None, # what the folder is; None = `folder_layout`, with ignore and relabel
         condition:str="labels", # one of KINDS
+        geometric:float=0., # strength of the random map by which each image is moved: 0 none, 1 as exemplars
+        photometric:float=1., # strength of the color jitter
     ):
         check(1 <= classes <= 255, f"classes={classes}: 1 to 255 would fit (255 itself marks unknown pixels)")
         check(isinstance(seed, int) and seed >= 0,
               f"seed={seed!r} does not fit; a whole number of 0 or more is needed")
         check(0 <= self_pair_prob <= 1, f"self_pair_prob={self_pair_prob} is not between 0 and 1")
+        check(0 <= geometric <= 2 and 0 <= photometric <= 2, f"geometric={geometric} and "
+              f"photometric={photometric} do not fit: strengths from 0 to 2 are needed")
         layout = layout or folder_layout(root, split, relabel, ignore)
         super().__init__(root, layout, split, classes, size, condition, names, cache_bytes)
         self.seed = seed
         self.self_pair_prob = self_pair_prob
         self.color_jitter_prob = color_jitter_prob
         self.augment = augment
+        self.geometric = geometric
+        self.photometric = photometric
+        images = (image for items in layout.splits.values() for image, *_ in items.values())
+        self.landmarks = find_landmarks(self.root, images)
         self.lists:dict[str, list[str]]|None = None
         self.stems = list(self.pairs)
         if exemplars is not None:
@@ -239,6 +202,8 @@ class FolderPairs(FolderReader):
         self.groups = [layout.group(s) for s in self.stems]
         self.group_ids = np.unique(self.groups, return_inverse=True)[1]
         self.swap = mirror_table(layout.sides)
+        # landmarks: images of one group are one person, and other persons teach, too
+        self.mates, self.mate_prob = (layout.mates, MATE_PROB) if self.landmarks is None else (True, MATE_PROB / 2)
         self._order:tuple[int, np.ndarray]|None = None
 
     def __len__(self) -> int: return len(self.stems)
@@ -262,21 +227,21 @@ class FolderPairs(FolderReader):
 
     def are_mates(self, a:str, b:str) -> bool:
         "Is one image the right output for the other as exemplar? Unknown where groups are no outfits"
-        return self.layout.mates and a != b and self.layout.group(a) == self.layout.group(b)
+        return self.mates and a != b and self.layout.group(a) == self.layout.group(b)
 
     def listed_exemplar_of(self, target:str, rng:np.random.Generator) -> str:
         "One of the exemplars that the list names: where it names mates and others, mostly a mate"
         listed = (self.lists or {})[target]
         mates = [e for e in listed if self.are_mates(target, e)]
         others = [e for e in listed if not self.are_mates(target, e)]
-        if mates and others: listed = mates if rng.random() < MATE_PROB else others
+        if mates and others: listed = mates if rng.random() < self.mate_prob else others
         return str(rng.choice(listed))
 
     def exemplar_of(self, target:int, rng:np.random.Generator) -> str|None:
         "The stem of an exemplar, or None: the image itself"
         if self.lists is not None: return self.listed_exemplar_of(self.stems[target], rng)
         same = self.group_ids == self.group_ids[target]
-        if self.layout.mates and same.sum() > 1 and rng.random() < MATE_PROB:
+        if self.mates and same.sum() > 1 and rng.random() < self.mate_prob:
             return self.stems[rng.choice(np.flatnonzero(same & (np.arange(len(self)) != target)))]
         others = allowed_exemplars(self.group_ids, target)
         return self.stems[rng.choice(others)] if len(others) else None
@@ -286,44 +251,65 @@ class FolderDataset(FolderPairs):
     "Photographs of a folder with exemplars: a dataset of samples, see `FolderPairs` for its arguments"
     def __getitem__(self, index:int) -> Sample: return self.sample(index + len(self) if index < 0 else index)
 
-    def view(self, stem:str, rng:np.random.Generator) -> tuple[Tensor, Tensor, Tensor|None]:
-        "Image, labels and key points of one name, mirrored half of the time; in a mirror left is right"
-        (image, labels), joints = self.read_pair(stem), self.read_points(stem)
-        if not (self.augment and rng.random() < .5): return image, labels, joints
-        labels = labels.flip(-1)
-        if self.swap is not None: labels = self.swap[labels]
-        return image.flip(-1), labels, None if joints is None else mirror_joints(joints, self.size[1])
+    @property
+    def sided(self) -> bool:
+        "Has the mirror image of an exemplar other names for its places, so that it is no exemplar?"
+        return (self.swap is not None or kind_of(self.condition).needs == "joints"
+                or self.landmarks is not None)
 
-    def pseudo_pair(self, image:Tensor, labels:Tensor, joints:Tensor|None, rng:np.random.Generator) -> tuple:
-        "The image itself as exemplar, moved; its key points, of which those that leave the image vanish"
+    def read_view(self, stem:str) -> View:
+        "One name with all that is known of it, as it is"
+        marks = self.landmarks and self.landmarks.points.get(stem)
+        if marks is not None: marks = self.landmarks.place(stem, image_size(self.pairs[stem][0]), self.size)
+        return View(*self.read_pair(stem), self.read_points(stem), marks)
+
+    def mirror(self, view:View) -> View:
+        "In a mirror left is right"
+        (image, labels, joints, marks), width = view, self.size[1]
+        labels = labels.flip(-1) if self.swap is None else self.swap[labels.flip(-1)]
+        return View(image.flip(-1), labels, None if joints is None else mirror_joints(joints, width),
+                    None if marks is None else mirror_landmarks(marks, self.landmarks.mirror, width))
+
+    def view(self, stem:str, rng:np.random.Generator) -> View:
+        "One name, augmented: mirrored half of the time, and moved"
+        view = self.read_view(stem)
+        if not self.augment: return view
+        can = self.landmarks is None or self.landmarks.mirror is not None
+        if rng.random() < .5 and can: view = self.mirror(view)
+        if not self.geometric: return view
+        m = unmirrored(random_affine(rng, self.size, self.geometric, bend=0))
+        return move_view(view, m, "bicubic")[0]
+
+    def pseudo_pair(self, view:View, rng:np.random.Generator) -> tuple[View, dict]:
+        "The image itself as exemplar, moved"
         m = random_affine(rng, self.size)
-        sided = self.swap is not None or kind_of(self.condition).needs == "joints"
-        if sided and np.linalg.det(m["matrix"]) < 0: m["matrix"] = m["matrix"] * [-1, 1]   # do not mirror
-        found = pseudo_exemplar(image, labels, m)
-        if joints is None: return found, None
-        at = warp_points(joints[:, :2].double(), m).float()
-        inside = ((at > -.5) & (at < torch.tensor([self.size[1], self.size[0]]) - .5)).all(1)
-        return found, torch.cat([at, joints[:, 2:] * inside[:, None]], 1)
+        return move_view(view, unmirrored(m) if self.sided else m)
+
+    def conditions(self, target:View, exemplar:View, rng:np.random.Generator) -> dict:
+        "The conditions of a sample; the target's edges are found, or drawn along its landmarks"
+        if kind_of(self.condition).is_labels: return {}
+        ours, theirs = (self.describe(v.image, v.labels, v.joints) for v in (target, exemplar))
+        if self.augment and self.condition == "edges":
+            ours = draw_edges(ours, target.landmarks, self.landmarks, rng)
+        return dict(condition=ours, exemplar_condition=theirs)
 
     def sample(self, index:int) -> Sample:
         "One sample; a pure function of seed and index"
         rng = np.random.default_rng([self.seed, 2, index])
         itself = rng.random() < self.self_pair_prob
         jitter = rng.random() < self.color_jitter_prob
-        target = self.target_of(index)
-        image, labels, points = self.view(self.stems[target], rng)
-        stem = None if itself else self.exemplar_of(target, rng)
-        paired = stem is None or self.are_mates(self.stems[target], stem)
-        if stem is None: other, their_points = self.pseudo_pair(image, labels, points, rng)
+        at = self.target_of(index)
+        target = self.view(self.stems[at], rng)
+        stem = None if itself else self.exemplar_of(at, rng)
+        if stem is None: exemplar, other = self.pseudo_pair(target, rng)
         else:
-            exemplar, exemplar_labels, their_points = self.view(stem, rng)
-            other = unpaired(exemplar, exemplar_labels)
-        found = dict(labels=labels, image=image, paired=torch.tensor(paired)) | other
-        if not kind_of(self.condition).is_labels:
-            found["condition"] = self.describe(image, labels, points)
-            found["exemplar_condition"] = self.describe(found["exemplar"], found["exemplar_labels"],
-                                                        their_points)
-        if self.augment and jitter:
-            color = random_jitter(rng)
-            found |= {name: color_jitter(found[name], color) for name in ("image", "exemplar")}
-        return found
+            exemplar = self.view(stem, rng)
+            other = unpaired(exemplar.image, exemplar.labels)
+            other |= known_match(target.landmarks, exemplar.landmarks, self.landmarks, self.size)
+        paired = stem is None or self.are_mates(self.stems[at], stem)
+        found = dict(labels=target.labels, image=target.image, paired=torch.tensor(paired)) | other
+        color = random_jitter(rng, self.photometric) if self.augment and jitter else None
+        found |= self.conditions(target, exemplar, rng)
+        found |= known_points(target.landmarks, exemplar.landmarks, self.landmarks)
+        if color is None: return found
+        return found | {name: color_jitter(found[name], color) for name in ("image", "exemplar")}

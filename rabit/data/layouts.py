@@ -196,8 +196,9 @@ def _find_images(root:Path, classes:int|None=None) -> Layout|None:
     if not any(inner.values()): return None
     for files in inner.values(): check_no_namesakes(root, files)
     splits = {s: {k: (f, None) for k, f in files.items()} for s, files in inner.items()}
-    return Layout("images", "photographs without label maps", splits, {s: {} for s in splits}, "",
-                  group=group_of)
+    unmatched:dict = {s: {} for s in splits}
+    if list(splits) == [""]: splits, unmatched = split_by_lists(root, splits[""], {})
+    return Layout("images", "photographs without label maps", splits, unmatched, "", group=group_of)
 
 def _find_archives(root:Path, classes:int|None=None) -> Layout|None:
     "Archives, which `TarDataset` reads; beside images and label maps they are downloads"
@@ -269,6 +270,8 @@ def open_folder(root:str|Path, # data folder
     seed:int=0, # of all chance
     exemplars:str|Path|None=None, # list of pairs, as published or from `retrieve`
     augment:bool=True, # shuffle, mirror and jitter; False = images as they are, in order
+    geometric:float=0., # strength of the random map by which each image of a folder is moved
+    photometric:float=1., # strength of the color jitter
     ) -> FolderDataset:
     "A data folder as a dataset, whatever its layout"
     layout = detect_layout(root, classes)
@@ -283,14 +286,15 @@ def open_folder(root:str|Path, # data folder
     if layout.name == "archives":
         check(split is None and exemplars is None,
               f"{root} holds archives, which have no splits and no lists of exemplars")
-        return TarDataset(root, classes, size, self_pair_prob, seed, augment=augment, condition=kind)
+        return TarDataset(root, classes, size, self_pair_prob, seed, augment=augment, condition=kind,
+                          geometric=geometric, photometric=photometric)
     if labels and layout.name == "folder":                     # all of its files are checked now
         layout = replace(layout, strict=True)
         masks = layout.classes is None and classes > 1 and is_mask(_some_ids(layout, 4))
         check(not masks, f"{root}: of the label maps that were looked at, {MASK_ADVICE}")
         check_headers(whole_split(layout, Path(root), pick_split(root, split, layout.splits)), True)
     return FolderDataset(root, classes, size, split, self_pair_prob, seed, exemplars, augment=augment,
-                         condition=kind, layout=layout)
+                         condition=kind, layout=layout, geometric=geometric, photometric=photometric)
 
 # %% ../../nbs/4_data/43_layouts.ipynb #1a20702b
 def is_named(data) -> bool: # worlds, registered datasets, package.module:attribute
@@ -325,8 +329,11 @@ def open_dataset(data:str|Path, # a folder; or a world, a registered dataset, or
     seed:int=0, # of all chance
     exemplars:str|Path|None=None, # list of pairs, as published or from `retrieve`
     augment:bool=True, # shuffle, mirror and jitter; False = images as they are, in order
+    geometric:float=0., # strength of the random map by which each image of a folder is moved
+    photometric:float=1., # strength of the color jitter
     ) -> SampleDataset:
     "Data as a dataset, whatever they are"
     wishes:dict[str, Any] = dict(kind=kind, classes=classes, size=size, split=split, seed=seed,
-                                 self_pair_prob=self_pair_prob, exemplars=exemplars, augment=augment)
+                                 self_pair_prob=self_pair_prob, exemplars=exemplars, augment=augment,
+                                 geometric=geometric, photometric=photometric)
     return open_named(data, **wishes) if is_named(data) else open_folder(data, **wishes)

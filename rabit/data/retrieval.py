@@ -21,7 +21,7 @@ from ..core.tensors import check
 from .augment import check_pair
 from .datasets import FolderDataset
 from ..inputs.images import image_tensor
-from ..networks.features import VGG19
+from ..networks.features import FeatureNetwork, VGG19
 
 # %% ../../nbs/4_data/44_retrieval.ipynb #ce942fa4
 def image_signature(image:Tensor, # (3, h, w) in [-1, 1]
@@ -163,11 +163,11 @@ def retrieve(dataset:FolderDataset, # the folder
     return _ranked(dataset, pool, k, signatures, 64, progress, mates, keep, note)
 
 # %% ../../nbs/4_data/44_retrieval.ipynb #f1dab7b5
-def deep_features(net:VGG19, # with weights
-    layer:str="relu4_2", # of it
+def deep_features(net:FeatureNetwork, # with weights
+    layer:str|None=None, # of it; None = the one that it names for whole images
     ) -> Callable[[Tensor], Tensor]: # (b, 3, h, w) in [-1, 1] → (b, c)
     "Means over the image of the features of a layer"
-    return lambda image: net(image, layer)[0].mean((2, 3))
+    return lambda image: net(image, layer or net.pooled)[0].mean((2, 3))
 
 @torch.no_grad()
 def retrieve_by_features(dataset:FolderDataset, # images, at its size

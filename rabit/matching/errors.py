@@ -38,7 +38,7 @@ def _instance_accuracy(position, batch, world):
 # %% ../../nbs/1_matching/12_errors.ipynb #dbadfe88
 def match_errors(
     position:Tensor, # (b, 2, h, w) predicted x, y in exemplar pixels
-    batch:dict, # with position, visible, labels, image, exemplar (and parts)
+    batch:dict, # with position, visible, labels, image, exemplar (and parts, paired)
     world:World=STREET, # whose classes and parts they are
 ) -> dict: # epe (px), pck, pck_things, instance_accuracy, warp_l1, per_class: name -> dict(epe, pck)
     "How far matches are from the ground truth, over the pixels where that is visible"
@@ -47,13 +47,14 @@ def match_errors(
     near = far <= .05 * max(H, W)
     thing = torch.isin(labels, torch.tensor(world.things, device=labels.device))
     warp = (sample_at(batch["exemplar"], position) - batch["image"]).abs().mean(1)
+    shown = batch.get("paired", visible.new_ones(len(visible)))[:, None, None]   # has it the target's colors?
     of_class = {name: visible & (labels == c) for c, name in enumerate(world.classes)}
     per_class = {name: dict(epe=masked_mean(far, mask), pck=masked_mean(near, mask))
                  for name, mask in of_class.items()}
     return dict(epe=masked_mean(far, visible), pck=masked_mean(near, visible),
                 pck_things=masked_mean(near, visible & thing),
                 instance_accuracy=_instance_accuracy(position, batch, world),
-                warp_l1=masked_mean(warp, visible), per_class=per_class)
+                warp_l1=masked_mean(warp, visible & shown), per_class=per_class)
 
 # %% ../../nbs/1_matching/12_errors.ipynb #fd486fe4
 def same_position(

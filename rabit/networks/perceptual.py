@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from ..core.devices import no_autocast
 from ..core.tensors import check, check_map, full_precision
+from .features import VGG19
 from .losses import check_same_shape, feature_consistency, warp_loss
 
 # %% ../../nbs/3_networks/35a_perceptual.ipynb #032cfec6
@@ -28,7 +29,7 @@ def _flat(features)->list[Tensor]:
     return [t for f in features for t in (_flat(f) if isinstance(f, (list, tuple)) else [f])]
 
 # %% ../../nbs/3_networks/35a_perceptual.ipynb #ad223a11
-VGG_WEIGHTS = (1/32, 1/16, 1/8, 1/4, 1.)  # of relu1_2, relu2_2, relu3_2, relu4_2, relu5_2
+VGG_WEIGHTS = tuple(VGG19.matching.values())  # of relu1_2, relu2_2, relu3_2, relu4_2, relu5_2
 
 def feature_matching(
     ys:Sequence,  # features of the output, shallow to deep: tensors, or lists (a discriminator's scales)

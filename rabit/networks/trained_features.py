@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EFFICIENTNET_STAGES', 'LITE0_SHA256', 'LITE0_PACKAGE', 'LITE0_FILE', 'HED_PACKAGE', 'HED_FILE', 'HED_SHA256',
-           'HED_CONVS', 'HED_HOW', 'FEATURES', 'package_file', 'check_hash', 'tensor_hash', 'converted_weights',
+           'HED_CONVS', 'HED_HOW', 'FEATURES', 'package_file', 'check_hash', 'checksum', 'converted_weights',
            'fold_batch_norm', 'pad_as_trained', 'InvertedResidual', 'convert_lite0', 'package_weights',
            'EfficientNetLite0', 'convert_hed', 'HED', 'feature_network']
 
@@ -48,14 +48,16 @@ def check_hash(
           f"and {sha256[:16]}… is needed; the file may be damaged, or of another version")
 
 # %% ../../nbs/3_networks/31a_trained_features.ipynb #07bc4d42
-def tensor_hash(
-    tensors:dict[str, Tensor],  # by name
+def checksum(
+    tensors:dict,  # name → tensor, on the CPU
+    note:str,      # what is saved with them
 )->str:
-    "SHA-256 of names, shapes and values"
-    found = hashlib.sha256()
-    for name, x in sorted(tensors.items()):
+    "SHA-256 of the note and of all names, types, shapes and bytes"
+    found = hashlib.sha256(note.encode())
+    for name in sorted(tensors):
+        x = tensors[name].contiguous()
         found.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
-        found.update(x.contiguous().numpy().tobytes())
+        found.update(x.flatten().view(torch.uint8).numpy())
     return found.hexdigest()
 
 def _read_cache(path, source):                                # → tensors, or None
@@ -64,7 +66,7 @@ def _read_cache(path, source):                                # → tensors, or 
         with safe_open(path, "pt") as f:
             tensors, told = {name: f.get_tensor(name) for name in f.keys()}, f.metadata() or {}
     except (OSError, SafetensorError, ValueError): return None
-    whole = told.get("source") == source and told.get("sha256") == tensor_hash(tensors)
+    whole = told.get("source") == source and told.get("checksum") == checksum(tensors, source)
     return tensors if whole else None
 
 def converted_weights(
@@ -77,7 +79,7 @@ def converted_weights(
     if cache.is_file() and (found := _read_cache(cache, sha256)) is not None: return found
     check_hash(path := find(), sha256)
     tensors = {name: x.contiguous() for name, x in convert(path).items()}
-    told = dict(source=sha256, sha256=tensor_hash(tensors))
+    told = dict(source=sha256, checksum=checksum(tensors, sha256))
     try: write_atomic(cache, lambda temporary: save_file(tensors, temporary, metadata=told))
     except RabitError: pass                                    # a cache that cannot be written is no fault
     return tensors
@@ -185,17 +187,17 @@ class EfficientNetLite0(FeatureNetwork):
         weights:str|Path|None=None,  # the package's file elsewhere; None: of the installed package
     ):
         super().__init__()
-        self.stem = nn.Conv2d(3, 32, 3, 2)
-        before = 32
-        for stage, (blocks, kernel, stride, expansion, after) in enumerate(EFFICIENTNET_STAGES, 1):
-            inner = [InvertedResidual(before if i == 0 else after, after, kernel, stride if i == 0 else 1,
-                                      expansion) for i in range(blocks)]
-            self.add_module(f"stage{stage}", nn.Sequential(*inner))
-            before = after
-        self.head = nn.Conv2d(before, 1280, 1)
-        self.classifier = nn.Linear(1280, 1000)
-        self.load_state_dict(package_weights(LITE0_PACKAGE, LITE0_FILE, LITE0_SHA256, convert_lite0,
-                                             weights))
+        with torch.device("meta"):  # no memory, and no random numbers, for what the file replaces
+            self.stem, before = nn.Conv2d(3, 32, 3, 2), 32
+            for stage, (blocks, kernel, stride, expansion, after) in enumerate(EFFICIENTNET_STAGES, 1):
+                inner = [InvertedResidual(before if i == 0 else after, after, kernel, stride if i == 0 else 1,
+                                          expansion) for i in range(blocks)]
+                self.add_module(f"stage{stage}", nn.Sequential(*inner))
+                before = after
+            self.head = nn.Conv2d(before, 1280, 1)
+            self.classifier = nn.Linear(1280, 1000)
+        self.load_state_dict(package_weights(LITE0_PACKAGE, LITE0_FILE, LITE0_SHA256, convert_lite0, weights),
+                             assign=True)
         self.note = f"EfficientNet-Lite0 trained on ImageNet, weights from the package {LITE0_PACKAGE}"
         self.eval().requires_grad_(False)
 

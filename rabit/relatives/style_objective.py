@@ -9,6 +9,7 @@ __all__ = ['style_statistics', 'style_objective']
 import torch
 from torch import Tensor
 from ..core.tensors import check
+from ..networks.features import FeatureNetwork
 from ..networks.perceptual import contextual_loss, perceptual_loss
 
 # %% ../../nbs/7_relatives/74a_style_objective.ipynb #cafb8839
@@ -22,16 +23,19 @@ def style_statistics(
     return (output - wanted).square().mean() / wanted.square().mean()
 
 def style_objective(
-    vgg,              # as `VGG19`: an image → features of five layers, shallow to deep
+    net:FeatureNetwork,  # frozen; names the layers of style statistics and contextual loss
     output:Tensor,    # (b, 3, h, w), Y
     content:Tensor,   # (b, 3, h, w), X: whose layout is wanted
     exemplar:Tensor,  # (b, 3, H, W), Z: whose look is wanted
-    layer:int=3,      # whose features are the content: 3 is relu4_2; shallower ones hold the layout tighter
+    # of `net.default`, whose features are the content (None: `net.content`, VGG19's relu4_2); shallower ones
+    # hold the layout tighter
+    layer:str|None=None,
 )->dict:              # content, style, contextual: each before its weight
     "DynaST's unsupervised objective: no pair, no right answer"
     check(output.shape == content.shape, f"output {tuple(output.shape)} and content {tuple(content.shape)} "
           "must have one shape")
-    ys, xs, zs = (vgg(x) for x in (output, content, exemplar))
-    return dict(content=perceptual_loss(ys[layer], xs[layer]),
-                style=sum(style_statistics(y, z) for y, z in zip(ys, zs)),
-                contextual=sum(k * contextual_loss(ys[i], zs[i]) for i, k in ((2, 2.), (3, 4.), (4, 8.))))
+    ys, zs = (dict(zip(net.default, net(x))) for x in (output, exemplar))
+    layer = layer or net.content
+    return dict(content=perceptual_loss(ys[layer], net(content, layer)[0]),
+                style=sum(style_statistics(ys[name], zs[name]) for name in net.default),
+                contextual=sum(k * contextual_loss(ys[name], zs[name]) for name, k in net.contextual.items()))

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'SMALL_WEIGHTS', 'PRESETS', 'OLD_FIELDS', 'OLD_TERMS', 'TrainConfig', 'check_types',
            'check_loss_weights', 'check_shape', 'check_config', 'default_model_args', 'use_saved', 'preset',
-           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'small', 'jittered_size', 'config_from']
+           'make_dataset', 'label_metadata', 'hash_files', 'make_model', 'make_features', 'small', 'jittered_size',
+           'config_from']
 
 # %% ../../nbs/5_training/53_config.ipynb #58399312
 import hashlib
@@ -21,7 +22,9 @@ from ..core.tensors import check, check_size, RabitError
 from ..data.layouts import is_named, open_dataset
 from ..data.style_data import style_dataset
 from ..inputs.conditions import kind_of
+from ..networks.features import FeatureNetwork
 from ..networks.pretrained import build, fits_annotation, saved_config, upgraded_config
+from ..networks.trained_features import feature_network, FEATURES
 from ..networks.translate import same_area, Translator
 from .terms import PAPER_WEIGHTS
 
@@ -46,6 +49,10 @@ class TrainConfig:
     # list of exemplars for a folder (`rabit_retrieve` writes one); None: any image of another sequence
     exemplars:str|None = None
     self_pair_prob:float = .3 # of a folder's samples: fraction of pseudo pairs (the image itself, moved)
+    # data augmentation of a folder: by how much each image is moved (0: not at all, but mirrored; 1: as
+    # pseudo exemplars are), and how strong the color jitter is, which target and exemplar share
+    geometric:float = 0.
+    photometric:float = 1.
     model:dict = field(default_factory=dict)    # arguments of the builder
     builder:str = "rabit"     # which model
     # a saved model (a run's folder, or a shipped name) whose weights the run begins with; None: random ones
@@ -61,13 +68,15 @@ class TrainConfig:
     clip:float = 5.           # largest gradient norm of each network
     d_width:int = 64          # channels of the discriminator
     d_layers:int = 3          # convolutions of stride 2 at each of its scales
+    # frozen features that losses look through (see `feature_network`): random, vgg19, efficientnet or hed
+    features:str = "random"
     vgg_width:int = 64        # channels of VGG19 with random weights; a file knows its own
-    vgg_weights:str|None = None  # a path, "download", or none: seeded random weights
+    vgg_weights:str|None = None  # of VGG19: a path or "download"; means features = "vgg19"
     temperature:float = .05   # of the match loss
     match_tokens:int = 1024   # query tokens that the match loss draws
     seed:int = 0              # of weights and data
-    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU, fp16 on one
-    # that is too old for it, float32 on a CPU
+    # what convolutions are computed in: "bf16", "fp16", "off" (float32); auto: bf16 on a GPU (fp16 on one
+    # that is too old for it) and on a CPU that multiplies in it, float32 elsewhere; a run keeps what it was
     amp:str = "auto"
     # a batch goes through in so many parts, one after another: less memory, the same batch (but what
     # compares its images with each other, MATEBIT's contrast, sees a part)
@@ -132,6 +141,10 @@ def check_config(
     check_shape(config.size, config.aspect_jitter)
     check(config.amp in ("auto", *PRECISIONS),
           f"unknown amp {config.amp!r}; choose from auto, {', '.join(PRECISIONS)}")
+    check(config.features in FEATURES,
+          f"unknown features {config.features!r}; choose from {', '.join(FEATURES)}")
+    check(config.vgg_weights is None or config.features in ("random", "vgg19"), f"vgg_weights = "
+          f"{config.vgg_weights!r} are VGG19's, and features = {config.features!r} have none; leave one out")
     check(config.seed >= 0, f"seed = {config.seed} does not fit: 0 or more is needed")
     for name in ("classes", "steps", "batch", "accumulate", "log_every", "sample_every", "save_every",
                  "match_tokens"):
@@ -151,7 +164,8 @@ SMALL_WEIGHTS = dict(cycle=.3, feature=1., perceptual=.001, vgg=.1, contextual=.
                      adversarial=.05, matching=.05, pixel=1., segmentation=.1, match=.5, extra=1.)
 
 PRESETS = dict(
-    tiny=dict(steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
+    # float32, so that its numbers are the same on every CPU
+    tiny=dict(amp="off", steps=60, batch=2, lr=2e-3, betas=(.9, .99), ttur=False, ema=.95, d_width=8, d_layers=2,
               vgg_width=4, weights=SMALL_WEIGHTS, model=dict(width=8, features=24, eps=.1, temperature=.03),
               log_every=10, sample_every=30, save_every=30),
     demo=dict(steps=800, batch=4, lr=2e-3, betas=(.9, .99), ttur=False, ema=.99, d_width=16, d_layers=2,
@@ -225,7 +239,7 @@ def make_dataset(
         return style_dataset(config.data, config.size, seed, config.self_pair_prob, augment, config.split)
     classes = config.classes if kind_of(kind).is_labels else None
     return open_dataset(config.data, kind, classes, config.size, config.split, config.self_pair_prob, seed,
-                        config.exemplars, augment)
+                        config.exemplars, augment, config.geometric, config.photometric)
 
 # %% ../../nbs/5_training/53_config.ipynb #94dc8490
 def label_metadata(
@@ -255,6 +269,14 @@ def make_model(
     model = build(dict(config.model) | sizes)
     if isinstance(model, Translator): return model
     raise RabitError(f"model {config.builder!r} is a {type(model).__name__}; a Translator is needed")
+
+def make_features(
+    config:TrainConfig,  # of a run
+)->FeatureNetwork|None:  # None: no loss looks through them
+    "The frozen features that a configuration asks for"
+    if not any(config.weights[name] for name in ("perceptual", "vgg", "contextual")): return None
+    if config.vgg_weights is not None: return feature_network("vgg19", config.vgg_weights)
+    return feature_network(config.features, width=config.vgg_width)
 
 # %% ../../nbs/5_training/53_config.ipynb #ff67c08f
 def small(

@@ -26,8 +26,8 @@ from ..matching.position import semantic_position
 from ..matching.scenes import World
 from ..matching.street import STREET
 from rabit.training.metrics import (
-    copy_score, frechet_distance, l1, pooled_features, psnr, semantic_consistency, sliced_wasserstein, ssim,
-    style_relevance,
+    copy_score, frechet_distance, l1, layers_for, pooled_features, psnr, semantic_consistency,
+    sliced_wasserstein, ssim, style_relevance,
 )
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #44123d76
@@ -62,8 +62,9 @@ class Answers:
     warped:Tensor|None=None       # (b, 3, h, w) the exemplar as the matcher brings it
     confidence:Tensor|None=None   # (b, h, w)
     world:World=STREET            # whose scenes the samples are
-    network:Any=None              # (images, layers) → list of feature maps
+    network:Any=None              # `FeatureNetwork`, or (images, layers) → list of feature maps
     parser:Any=None               # (b, 3, h, w) images → (b, h, w) labels, as a model reads them
+    names:tuple[str, ...]=()      # of the classes, as far as they have some
 
     @cached_property
     def errors(self)->dict:
@@ -81,10 +82,11 @@ class Answers:
         if self.image is None: return None
         return self.over_images(f, self.image[paired], self.batch["image"][paired])
 
-    def with_network(self, f, other:str)->float|None:
+    def with_network(self, f, other:str, purpose:str)->float|None:
         "Mean of a score of features of the outputs, and of what the batch holds under a name"
         if self.image is None or self.network is None: return None
-        return self.over_images(lambda y, x: f(y, x, self.features), self.image, self.batch[other])
+        layers = layers_for(self.network, purpose)
+        return self.over_images(lambda y, x: f(y, x, self.features, layers), self.image, self.batch[other])
 
     def features(self, images:Tensor, layers)->list[Tensor]:
         "Feature maps of images that may lie elsewhere than the network does, beside the images"
@@ -121,7 +123,8 @@ for name in ("epe", "pck", "pck_things", "instance_accuracy", "per_class"): METR
 def warp_l1(a:Answers)->float|None:
     "L1 of the warped exemplar on visible pixels"
     if a.warped is None or a.position is None: return None
-    return float((a.warped - a.batch["image"]).abs().mean(1)[a.batch["visible"]].mean())
+    shown = a.batch["visible"] & a.batch.get("paired", torch.ones(len(a.warped), dtype=bool))[:, None, None]
+    return float((a.warped - a.batch["image"]).abs().mean(1)[shown].mean())
 
 METRICS["warp_l1_hard"] = error_metric("warp_l1")
 
@@ -147,10 +150,11 @@ def mean_copy_score(a:Answers)->float|None:
 def frechet(a:Answers)->float|None:
     "Fréchet distance of features of outputs and ground truth"
     if a.image is None or a.network is None: return None
-    return frechet_distance(*(pooled_features(a.features, z) for z in (a.image, a.batch["image"])))
+    layer = layers_for(a.network, "pooled")
+    return frechet_distance(*(pooled_features(a.features, z, layer) for z in (a.image, a.batch["image"])))
 
-METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image")
-METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar")
+METRICS["semantic"] = lambda a: a.with_network(semantic_consistency, "image", "deep")
+METRICS["style"] = lambda a: a.with_network(style_relevance, "exemplar", "shallow")
 
 @metric("confidence_auc")
 def confidence_auc(a:Answers)->float|None:
@@ -222,25 +226,26 @@ def baseline_table(dataset, # anything with .batch(indices, device)
     start:int=1_000_000, # first sample; far from those of a training run
     device:str|torch.device="cpu", # where to compute
     progress:bool=True, # show a bar
-    names:tuple[str, ...]=tuple(BASELINES), # which of `BASELINES`
+    names:tuple[str, ...]|dict=tuple(BASELINES), # which of `BASELINES`, or others: name → function, as there
     network=None, # see `image_scores`
     parser=None, # see `Answers`
     ) -> dict[str, dict]: # matcher → score → mean; "real image" for "ground truth" where some is unknown
     "What matching without learning reaches; its image is the warped exemplar"
     parts:list[dict] = []
-    positions:dict[str, list] = {n: [] for n in names}
+    matchers = names if isinstance(names, dict) else {n: BASELINES[n] for n in names}
+    positions:dict[str, list] = {n: [] for n in matchers}
     for samples in _batches(dataset, count, batch, start, device, progress, "baselines"):
         parts.append(_on_cpu(samples))
-        for n in names: positions[n].append(BASELINES[n](samples).cpu())
+        for n, match in matchers.items(): positions[n].append(match(samples).cpu())
     samples = _concat(parts)
+    known_of = dict(network=network, parser=parser, names=tuple(getattr(dataset, "names", ())))
     def scores(position):
         warped = sample_at(samples["exemplar"], position)
-        return score(Answers(samples, warped, position, warped, world=_world_of(dataset), network=network,
-                             parser=parser))
+        return score(Answers(samples, warped, position, warped, world=_world_of(dataset), **known_of))
     known = samples["paired"].all()
     found = {n: scores(torch.cat(p)) for n, p in positions.items() if known or n != "ground truth"}
     if known: return found
-    return found | {"real image": score(Answers(samples, samples["image"], network=network, parser=parser))}
+    return found | {"real image": score(Answers(samples, samples["image"], **known_of))}
 
 # %% ../../nbs/5_training/51_evaluate.ipynb #3092cefb
 def table(results:dict[str, dict], # row → score → value
@@ -256,10 +261,10 @@ def table(results:dict[str, dict], # row → score → value
     rows += [[n, *(cell(row.get(c)) for c in columns)] for n, row in results.items()]
     return "\n".join("| " + " | ".join(r) + " |" for r in rows)
 
-def class_table(results:dict[str, dict], # from `evaluate` or `baseline_table`, on scenes
-    score:str="pck", # or "epe"
+def class_table(results:dict[str, dict], # from `evaluate` or `baseline_table`
+    score:str="pck", # of `per_class`, such as "epe"
     ) -> str: # a markdown table
-    "One match score per class: a row per model"
+    "One score per class: a row per model"
     known = {n: row["per_class"] for n, row in results.items() if "per_class" in row}
     return table({n: {c: v[score] for c, v in row.items()} for n, row in known.items()})
 
@@ -307,7 +312,7 @@ def evaluate(translator, # see `predict`
     device:str|torch.device="cpu", # where the translator is
     progress:bool=True, # show a bar
     name:str="model", # of its row
-    baselines:bool|tuple=True, # score the matchers without learning, or those named, on the same samples, too
+    baselines:bool|tuple|dict=True, # score matchers without learning on the same samples; which: see `names`
     network=None, # trained features, see `image_scores`
     ) -> dict[str, dict]: # row → score → mean
     "Score a translator on samples that it has not seen"
@@ -318,7 +323,8 @@ def evaluate(translator, # see `predict`
     samples, found = _concat(parts), _concat(outputs)
     parser = parser_of(translator)
     row = {name: score(Answers(samples, found["image"], found["position"], found["warped"],
-                               found["confidence"][:, 0], _world_of(dataset), network, parser))}
+                               found["confidence"][:, 0], _world_of(dataset), network, parser,
+                               tuple(getattr(dataset, "names", ()))))}
     if not baselines: return row
-    names = baselines if isinstance(baselines, tuple) else tuple(BASELINES)
+    names = tuple(BASELINES) if isinstance(baselines, bool) else baselines
     return row | baseline_table(dataset, count, batch, start, device, progress, names, network, parser)

@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['l1', 'psnr', 'ssim', 'structure', 'copy_score', 'laplacian_levels', 'random_patches', 'sliced_wasserstein',
-           'frechet_distance', 'pooled_features', 'semantic_consistency', 'style_relevance']
+           'frechet_distance', 'layers_for', 'pooled_features', 'semantic_consistency', 'style_relevance']
 
 # %% ../../nbs/5_training/50_metrics.ipynb #f47baf01
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.tensors import check, check_finite, check_map
+from ..networks.features import VGG19
 
 # %% ../../nbs/5_training/50_metrics.ipynb #880b107b
 def _same_shape(y:Tensor, x:Tensor, what:str):
@@ -152,21 +155,29 @@ def frechet_distance(a:Tensor, # (n, d) features of one set of images
     return max(0., float(((ma - mb) ** 2).sum() + (ra ** 2).sum() + (rb ** 2).sum() - 2 * cross))
 
 # %% ../../nbs/5_training/50_metrics.ipynb #c855a72a
+def layers_for(network, # a `FeatureNetwork`, or any function (images, layers) → list of feature maps
+    purpose:str, # "pooled", "deep" or "shallow", see `FeatureNetwork`
+    ) -> Any: # a name, or names
+    "The layers that a network names for a purpose; VGG19's, if it names none"
+    return getattr(network, purpose, getattr(VGG19, purpose))
+
 def pooled_features(network, # (images, layers) → list of feature maps
     images:Tensor, # (n, 3, h, w)
-    layer:str="relu4_2", # which map
+    layer:str|None=None, # which map; None: the one that the network names for it, or relu4_2
     batch:int=16, # images at a time
     ) -> Tensor: # (n, d) on the CPU
     "The mean over positions of one feature map, for `frechet_distance`"
+    layer = layers_for(network, "pooled") if layer is None else layer
     with torch.no_grad():
         return torch.cat([network(p, (layer,))[0].mean((2, 3)).cpu() for p in images.split(batch)])
 
 def semantic_consistency(output:Tensor, # (b, 3, h, w)
     ground_truth:Tensor, # (b, 3, h, w) the condition's own image
     network, # (images, layers) → list of feature maps
-    layers:tuple[str, ...]=("relu4_2", "relu5_2"), # deep ones
+    layers:tuple[str, ...]|None=None, # deep ones; None: those that the network names, or relu4_2, relu5_2
     ) -> Tensor: # (b,) from -1 to 1
     "Cosine of deep features at equal positions, mean over positions and layers"
+    layers = layers_for(network, "deep") if layers is None else layers
     with torch.no_grad(): return _mean_cosine(network(output, layers), network(ground_truth, layers))
 
 def _mean_cosine(a:list[Tensor], b:list[Tensor]) -> Tensor:
@@ -176,9 +187,10 @@ def _mean_cosine(a:list[Tensor], b:list[Tensor]) -> Tensor:
 def style_relevance(output:Tensor, # (b, 3, h, w)
     exemplar:Tensor, # (b, 3, H, W)
     network, # (images, layers) → list of feature maps
-    layers:tuple[str, ...]=("relu1_2", "relu2_2"), # shallow ones
-    ) -> Tensor: # (b,) from 0 to 1
+    layers:tuple[str, ...]|None=None, # shallow ones; None: those that the network names, or relu1_2, relu2_2
+    ) -> Tensor: # (b,) from 0 to 1, where features are 0 or more
     "Cosine of means and deviations of shallow feature channels, wherever things are; mean over layers"
     def stats(f): return [torch.cat([m.mean((2, 3)), m.std((2, 3))], 1)[..., None, None] for m in f]
+    layers = layers_for(network, "shallow") if layers is None else layers
     with torch.no_grad():
         return _mean_cosine(stats(network(output, layers)), stats(network(exemplar, layers)))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.tensors import check, check_finite, check_image, check_map, IGNORE_INDEX, one_hot, resize
+from ..core.tensors import check, check_finite, check_image, check_map, one_hot, resize
 
 # %% ../../nbs/5_training/50a_photo_metrics.ipynb #51f1da07
 def _check_features(a:Tensor, b:Tensor, what:str):
@@ -101,8 +101,8 @@ def named(distances:Tensor, # (n, n) of outputs (rows) from exemplars; the own o
     others:int=9, # how many stand beside the own one
     ) -> Tensor: # (n,) from 0 to 1; NaN where the own distance is, or where there are fewer rivals
     "How often the own exemplar is the nearest of itself and `others` rivals, over all ways to draw them"
-    check(distances.ndim == 2 and distances.shape == allowed.shape and len(distances) == distances.shape[1],
-          f"distances {tuple(distances.shape)} and rivals {tuple(allowed.shape)} do not fit: both (n, n)")
+    check(distances.ndim == 2 and allowed.shape == distances.shape == distances.T.shape, f"distances "
+          f" {tuple(distances.shape)} and rivals {tuple(allowed.shape)} do not fit: both (n, n)")
     own, allowed = distances.diagonal()[:, None], allowed & ~distances.isnan()
     farther, count = ((allowed & (distances > own)).sum(1), allowed.sum(1))
     steps = torch.arange(others)

@@ -21,7 +21,7 @@ from rabit.networks.losses import (
     cycle_loss, feature_consistency, hinge_g, mask_loss, match_loss, segmentation_loss, warp_loss,
 )
 from ..networks.model import TranslatorOutput
-from ..networks.perceptual import contextual_loss, feature_matching, perceptual_loss, VGG_WEIGHTS
+from ..networks.perceptual import contextual_loss, feature_matching, perceptual_loss
 
 # %% ../../nbs/5_training/52_terms.ipynb #97c61c55
 @dataclass
@@ -33,7 +33,7 @@ class StepContext:
     output:TranslatorOutput     # what the model made of the batch
     model:Any                   # the `Translator`
     discriminator:Any=None      # or None: adversarial terms are left out
-    vgg:Any=None                # feature network of perceptual terms
+    vgg:Any=None                # `FeatureNetwork` of perceptual terms
     config:Any=None             # has seed, temperature, match_tokens (see `TrainConfig`)
     step:int=0                  # t, done so far
 
@@ -41,15 +41,19 @@ class StepContext:
         self.image = self.batch["image"]
         self.exemplar = self.batch["exemplar"]
         self.paired = self.batch["paired"]
-        self.visible = self.batch["visible"] & self.paired[:, None, None]
+        self.known = self.batch["visible"]                        # where its match in the exemplar lies
+        self.visible = self.known & self.paired[:, None, None]    # and that this shows its colors, too
         self.y = self.output.image.float()
         self.warped = self.output.warped.float()
         self.kind = kind_of(self.model.config["condition"])
 
+    def features(self, x:Tensor)->dict[str, Tensor]:
+        "What the feature network sees in an image: its default layers by name, shallow to deep"
+        return dict(zip(self.vgg.default, self.vgg(x)))
     @cached_property
-    def output_features(self): return self.vgg(self.y)
+    def output_features(self): return self.features(self.y)
     @cached_property
-    def image_features(self): return self.vgg(self.image)
+    def image_features(self): return self.features(self.image)
     @cached_property
     def fake(self): return self.discriminator(self.condition, self.y)
 
@@ -113,27 +117,29 @@ def extra_term(s:StepContext)->Tensor|None:
 def match_term(s:StepContext)->Tensor:
     "Cross-entropy of the match, where the true position is known"
     generator = torch.Generator().manual_seed(s.config.seed * 1_000_003 + s.step)
-    return match_loss(s.output.query, s.output.key, s.batch["position"], s.visible, s.exemplar.shape[-2:],
+    return match_loss(s.output.query, s.output.key, s.batch["position"], s.known, s.exemplar.shape[-2:],
                       s.config.temperature, s.config.match_tokens, generator)
 
 # %% ../../nbs/5_training/52_terms.ipynb #e57aee32
 @loss_term("perceptual", .001)
 def perceptual_term(s:StepContext)->Tensor:
     "Distance of deep features of output and ground truth"
-    return perceptual_loss(s.output_features[3], s.image_features[3])
+    return perceptual_loss(s.output_features[s.vgg.content], s.image_features[s.vgg.content])
 
 @loss_term("vgg", 10.)
 def vgg_term(s:StepContext)->Tensor:
-    "Distance of features of output and ground truth on five levels, where the batch is paired"
-    return feature_matching(s.output_features, s.image_features, VGG_WEIGHTS, s.paired)
+    "Distance of features of output and ground truth on several levels, where the batch is paired"
+    output, image = (list(f.values()) for f in (s.output_features, s.image_features))
+    return feature_matching(output, image, list(s.vgg.matching.values()), s.paired)
 
 @loss_term("contextual", 1.)
 def contextual_term(s:StepContext)->Tensor:
     "Distance of features of output and exemplar, wherever they are"
-    features = s.vgg(s.exemplar)
-    relu3, relu4, relu5 = (k * contextual_loss(s.output_features[i], features[i])
-                           for i, k in ((2, 2.), (3, 4.), (4, 8.)))
-    return relu3 + relu4 + relu5
+    layers = s.vgg.contextual
+    features = s.vgg(s.exemplar, layers)
+    terms = [k * contextual_loss(s.output_features[name], found)
+             for (name, k), found in zip(layers.items(), features)]
+    return sum(terms[1:], terms[0])
 
 # %% ../../nbs/5_training/52_terms.ipynb #d234ca22
 @loss_term("adversarial", 10.)

@@ -24,6 +24,7 @@ from ..data.layouts import detect_layout, is_named, open_dataset
 from ..inputs.conditions import kind_of, KINDS
 from ..inputs.samples import world, worlds
 from ..networks.pretrained import find_builder, model_names, saved_config
+from ..networks.trained_features import FEATURES
 from .checkpoint import PREVIOUS, STATE
 from .config import default_model_args, preset, PRESETS, PRECISIONS, TrainConfig
 from .run import train
@@ -77,7 +78,7 @@ def train_config(
     check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob)
     kind, classes = data_facts(args.data, args.condition, args.classes)
     names = ("size", "aspect_jitter", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_pair_prob",
-             "split", "init_from")
+             "geometric", "photometric", "split", "init_from", "features")
     given = {name: getattr(args, name) for name in names}
     given |= {name: True for name in ("checkpoint_activations", "compile") if getattr(args, name)}
     vgg = args.vgg if args.vgg in (None, "download") else str(Path(args.vgg).resolve())
@@ -159,6 +160,9 @@ def rabit_train(
     lr:Positive|None=None,    # learning rate
     # fraction of pseudo pairs among a folder's samples, 0 to 1
     self_pair_prob:Annotated[float, Arg(old=("--self-share",))]|None=None,
+    # strength of the random map by which a folder's images are moved: 0 none (default), 1 much
+    geometric:float|None=None,
+    photometric:float|None=None,  # strength of the color jitter (default 1)
     # steps between saves, or minutes with an m, such as 500 or 10m
     save_every:Annotated[dict, Arg(read=parse_save_interval, metavar="N|Nm")]|None=None,
     loss_weight:LossWeights|None=None,
@@ -170,7 +174,11 @@ def rabit_train(
     # compute convolutions in 16 bits (default auto: on a GPU)
     amp:Annotated[str, Arg(choices=["auto", *PRECISIONS])]|None=None,
     compile:bool=False,       # let torch.compile fuse what it can (where there is a compiler)
-    vgg:Annotated[str, Arg(metavar="PATH")]|None=None,  # VGG19 weights for the losses: a file, or 'download'
+    # frozen features that the losses look through (default: the preset's, mostly random); all but random
+    # were trained on photographs
+    features:Annotated[str, Arg(choices=FEATURES)]|None=None,
+    # file with weights of VGG19 for the losses, or 'download' (means --features vgg19)
+    vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
     device:Device="auto",
 ):
     "Train a translator on built-in scenes or on your own folder. Ctrl-C saves; --resume goes on"

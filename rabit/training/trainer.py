@@ -11,6 +11,7 @@ __all__ = ['BARRIER_TIMEOUT', 'OVERFLOW', 'lr_factor', 'ema_decay', 'update_ema'
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,12 +23,10 @@ from ..core.devices import all_reduce_mean, rank_and_world_size, rng_state, seed
 from ..core.tensors import check, NotFiniteError, RabitError
 from ..inputs.samples import conditions_of
 from ..networks.discriminate import Discriminator
-from ..networks.features import VGG19
 from ..networks.losses import hinge_d
-from rabit.training.compute import (
-    amp_dtype, checkpoint_activations, compile_networks, micro_batches, undo_compile,
-)
-from .config import make_model, TrainConfig
+from .compute import checkpoint_activations, compile_networks
+from .compute import micro_batches, pick_precision, undo_compile
+from .config import make_features, make_model, PRECISIONS, TrainConfig
 from .guard import find_anomalies, update_stats
 from .terms import generator_terms, StepContext
 
@@ -90,17 +89,16 @@ class TrainerNetworks:
         device:torch.device,  # where it runs
     ):
         seed_all(config.seed)
+        config = replace(config, amp=pick_precision(config.amp, device))  # kept when the run is resumed
         self.config, self.device, w = config, device, config.weights
-        self.precision = amp_dtype(config.amp, device)
+        self.precision = PRECISIONS[config.amp]
         self.model = self.place(make_model(config)).train()
         self.ema = deepcopy(self.model).eval().requires_grad_(False)
         self.discriminator:Any = None
-        self.vgg:Any = None
         if w["adversarial"]:
-            widths = config.classes + 3, config.d_width, config.d_layers
-            self.discriminator = self.place(Discriminator(*widths))
-        if w["perceptual"] or w["vgg"] or w["contextual"]:
-            self.vgg = self.place(VGG19(None if config.vgg_weights else config.vgg_width, config.vgg_weights))
+            self.discriminator = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers))
+        features = make_features(config)
+        self.vgg:Any = None if features is None else self.place(features)
         self.rank, self.processes = rank_and_world_size()
         self.patience = (distributed.new_group(timeout=BARRIER_TIMEOUT, backend="gloo")
                          if self.processes > 1 else None)
