@@ -36,7 +36,7 @@ def test_what_is_nearer_hides_what_lies_behind_it():
 def test_all_components_together_keep_every_dot_product():
     images = torch.cat([noise(), noise(seed=1)])
     network = ColorPatches()
-    query, key = on_grid(principal_maps(network, images, 108), (8, 12))
+    query, key = on_grid(principal_maps(network, images, channels=108), (8, 12))
     strung = torch.cat([resize(center_normalize(x), (8, 12)) for x in network(images)], 1)
     coarse = torch.cat([resize(center_normalize(x), (4, 6)) for x in network(images)], 1)
     both = (strung - coarse.mean((0, 2, 3), keepdim=True)).flatten(2)

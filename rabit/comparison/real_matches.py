@@ -8,10 +8,10 @@ __all__ = ['NETWORKS', 'GRIDS', 'FAMILY', 'BILEVEL', 'GRID_MATCHERS', 'FEW', 'LA
            'patchmatch', 'dynast', 'of_lattice', 'lattice_matches', 'position_errors', 'lattice_of', 'measure_stereo',
            'floors', 'bench_stereo', 'print_stereo']
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #d9ae2766
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #c3187d94
 import math, torch
 import torch.nn.functional as F
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import process_time
 from torch import nn, Tensor
 from tqdm.auto import tqdm
@@ -28,7 +28,7 @@ from ..networks.trained_features import feature_network
 from ..relatives.dynast import DynamicMatcher
 from ..relatives.patchmatch import PatchMatcher
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #0327dcdc
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #0d2cd7f9
 def occluded(
     disparity:Tensor,  # (h, w) px; not finite where nobody knows
 )->Tensor:             # (h, w) bool
@@ -40,7 +40,7 @@ def occluded(
     for column in (x.floor(), x.ceil()): nearest.scatter_reduce_(1, clipped(column), disparity, "amax")
     return nearest.gather(1, clipped(x.round())) > disparity + 1
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #62eed1c7
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #cd6581ef
 def stereo_pair()->dict:  # image, exemplar (1, 3, h, w); position (1, 2, h, w), visible (1, h, w)
     "The Middlebury motorcycle that comes with scikit-image; the ground truth is that of the left image"
     try: from skimage.data import stereo_motorcycle
@@ -54,7 +54,7 @@ def stereo_pair()->dict:  # image, exemplar (1, 3, h, w); position (1, 2, h, w),
     visible = disparity.isfinite() & (position[0, 0] >= 0) & ~occluded(disparity)
     return dict(image=image, exemplar=exemplar, position=position, visible=visible[None])
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #812c15e7
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #92937e03
 class ColorPatches(nn.Module):
     "No network: the colors of 3 × 3 neighbours, in the image and in three smaller ones"
     layers = dict(patch1=1, patch2=2, patch4=4, patch8=8)      # name → pixels on a side of a feature
@@ -66,7 +66,7 @@ class ColorPatches(nn.Module):
         def patches(y): return F.unfold(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3).unflatten(2, y.shape[2:])
         return [patches(F.avg_pool2d(x, self.layers[name])) for name in layers]
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #68fc6fea
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #77b0c9e6
 NETWORKS = ("color", "random", "efficientnet", "hed")
 
 def make_network(
@@ -86,14 +86,16 @@ def installed(
         else: found.append(name)
     return found
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #4926894b
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #e4981fed
 def principal_maps(
     network,          # see `make_network`
     images:Tensor,    # (2, 3, h, w) query and exemplar, sides multiples of 8
+    deepest:bool=False,  # the last layer alone?
     channels:int=64,  # that are kept
 )->list:              # a map (2, channels, h', w') for each layer; their sum, on any grid, is the feature
-    "All layers of a network on its strides, projected to the pair's principal components"
+    "Layers of a network on their own strides, projected to the pair's principal components"
     layers = [name for name in network.default if network.layers[name] <= 16]
+    if deepest: layers = layers[-1:]
     maps = [center_normalize(x) for x in network(images, layers)]
     coarse = [side // 8 for side in images.shape[2:]]
     tokens = torch.cat([resize(x, coarse) for x in maps], 1).transpose(0, 1).flatten(1).double()
@@ -105,19 +107,20 @@ def principal_maps(
 
 def on_grid(
     maps:list,   # from `principal_maps`
-    size:tuple,  # (h, w) of the grid
+    size:Sequence[int],  # (h, w) of the grid
 )->tuple:        # query and key, (1, channels, h, w)
     "The features on a grid"
-    query, key = sum(resize(x, size) for x in maps).split(1)
-    return query, key
+    total = resize(maps[0], size)
+    for x in maps[1:]: total = total + resize(x, size)
+    return total[:1], total[1:]
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #7c6e9250
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #b499d39d
 GRIDS = (8, 4, 2, 1)                              # pixels on a side of a token
 
 class GridMatcher(NamedTuple):
     "A way to match two maps of features, without anything that is learned"
     match:Callable      # query, key (1, c, h, w), pixels on a side of a token → `Match`
-    finest:int          # the finest grid that fits into some gigabytes, in pixels on a side of a token
+    finest:int          # the finest grid that is tried, in pixels on a side of a token
     alone:bool = False  # is each query token matched on its own? then some will do
 
 def bilevel(block:int, k:int):  # side of a block; blocks that are kept, or all where there are fewer
@@ -139,7 +142,7 @@ def dynast(query, key, stride):
     seed_all(0)
     return DynamicMatcher(query.shape[1], max(1, (8 // stride).bit_length() - 1))(query, key)
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #dcdd4359
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #65d5f431
 FAMILY:dict = {"dense": GridMatcher(dense, 1, True), "PatchMatch": GridMatcher(patchmatch, 2),
                "DynaST": GridMatcher(dynast, 2)}
 BILEVEL:dict = {f"block {block}, k = {k}": GridMatcher(bilevel(block, k), finest)
@@ -147,7 +150,7 @@ BILEVEL:dict = {f"block {block}, k = {k}": GridMatcher(bilevel(block, k), finest
 GRID_MATCHERS:dict = FAMILY | BILEVEL
 FEW = (*FAMILY, "block 4, k = 4", "block 4, k = 16")     # what the other features are matched by
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #af555a39
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #a66e98ba
 LATTICE = 8                                       # one pixel of 8 × 8 is asked
 
 def of_lattice(
@@ -170,7 +173,7 @@ def lattice_matches(
     best = best if matcher.alone else of_lattice(best, stride)
     return best * stride + LATTICE // 2 % stride, asked[0, 0].numel() / query[0, 0].numel()
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #67efbedb
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #f348632a
 NEAR = (1, 2, 4, 8, 16)                           # px
 
 def position_errors(
@@ -183,7 +186,7 @@ def position_errors(
     return dict(epe=masked_mean(far, visible), median=far[visible].median().item(),
                 pck={str(px): masked_mean(far <= px, visible) for px in NEAR})
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #a2648bc3
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #155c2bf0
 def lattice_of(
     pair:dict,  # from `stereo_pair`, of any size
 )->dict:        # images (2, 3, h, w), sides multiples of 8; position, visible on the lattice
@@ -193,7 +196,7 @@ def lattice_of(
     return dict(images=pad_to(torch.cat([pair["image"], pair["exemplar"]]), LATTICE),
                 position=of_lattice(pad_to(pair["position"], LATTICE)), visible=of_lattice(visible))
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #eca2bf6e
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #0c6a1ac7
 def measure_stereo(
     matcher:GridMatcher,
     query:Tensor,  # (1, c, h, w)
@@ -207,7 +210,7 @@ def measure_stereo(
     cost = dict(seconds=(process_time() - start) / asked, megabytes=peak_memory(query.device) - before)
     return position_errors(position, pair["position"], pair["visible"]) | cost
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #53328fd6
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #0ca7af18
 def floors(
     pair:dict,      # from `lattice_of`
     strides:tuple,  # of the grids
@@ -220,7 +223,7 @@ def floors(
     def nearest(stride): return ((truth - own) / stride).round() * stride + own
     return [row("same position", 1, own), *(row("ground truth", s, nearest(s)) for s in strides)]
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #a58be9b6
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #ddd9c52b
 def bench_stereo(
     networks:Iterable[str],  # see `make_network`
     strides:tuple=GRIDS,         # of the grids, in pixels
@@ -241,7 +244,7 @@ def bench_stereo(
                 rows.append(dict(features=name, matcher=matcher, stride=stride) | found)
     return rows
 
-# %% ../../nbs/8_comparison/86_real_matches.ipynb #bce98bef
+# %% ../../nbs/8_comparison/86_real_matches.ipynb #c6ccbeb7
 def print_stereo(
     rows:list,  # from `bench_stereo`
 ):
@@ -250,6 +253,6 @@ def print_stereo(
     print(f"{'features':13}{'matcher':17}{'grid':>5}{'EPE px':>8}{'median':>8}{near}{'CPU s':>9}{'MB':>7}")
     for row in rows:
         near = "".join(f"{share:9.3f}" for share in row["pck"].values())
-        cost = f"{row['seconds']:9.2f}{row['megabytes']:7.0f}" if "seconds" in row else ""
+        cost = f"{row['seconds']:9.2f}{max(row['megabytes'], 0):7.0f}" if "seconds" in row else ""
         print(f"{row['features']:13}{row['matcher']:17}{'1/' + str(row['stride']):>5}{row['epe']:8.2f}"
               f"{row['median']:8.2f}{near}{cost}")
