@@ -8,7 +8,7 @@ help:
 	@echo "make test   library, tests and README are what the notebooks say; lint, types, every notebook, all tests (about fifteen minutes; ARGS=--quick about two)"
 	@echo "make compare   train five models and RABIT's ablations, three seeds each; tables and images in outputs/compare/ (under 45 minutes on two cores; goes on where it was stopped)"
 	@echo "make bench   how fast every form of matching is on this machine, its memory, its growth and the floor (about ten minutes; ARGS=--quick under three)"
-	@echo "make bench-train   how fast training is on this machine, what helps, and the largest batch that fits (a few minutes)"
+	@echo "make bench-train   how fast training is on this machine, where a step's time goes, what bf16 gives, and the largest batch that fits (a few minutes; ARGS='--against FOLDER' trains another version in turn with this one)"
 	@echo "make notebooks   run every notebook again and store its figures"
 	@echo "make docs   web pages of the notebooks into _docs/"
 	@echo "make lab    JupyterLab in nbs/"

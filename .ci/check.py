@@ -3,7 +3,7 @@
 
 `make test` runs this. `python .ci/check.py export clean` runs only the steps named. Nothing in the working
 tree is changed: what has to be made anew for a comparison is made in a temporary folder."""
-import difflib, json, multiprocessing, os, re, shutil, subprocess, sys, tempfile, textwrap, time
+import difflib, functools, json, multiprocessing, os, re, shutil, subprocess, sys, tempfile, textwrap, time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -15,17 +15,26 @@ NBS, LOGS = ROOT / "nbs", ROOT / "outputs/test"
 BY_HAND = ("__init__.py", "__main__.py")   # in rabit/; everything else there is exported
 
 
-def run(*command, cwd=ROOT, log=None, **env):
-    "Run a command, show its output line by line, keep it in a log, return whether it succeeded."
+def start(*command, cwd=ROOT, **env):
+    "A command that runs, and whose output can be read"
     environment = {k: v for k, v in os.environ.items() if k != "IN_TEST"} | {"PYTHONUNBUFFERED": "1"} | env
-    process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=environment, text=True,
-                               errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
+    return subprocess.Popen([str(c) for c in command], cwd=cwd, env=environment, text=True,
+                            errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+
+
+def finish(process, log=None):
+    "Show the output of a command line by line, keep it in a log, return whether it succeeded."
     with open(LOGS / log if log else os.devnull, "w", encoding="utf-8") as file:
         for line in process.stdout:
             print("   " + line, end="", flush=True)
             file.write(line)
     return process.wait() == 0
+
+
+def run(*command, log=None, **how):
+    "Run a command to its end: see `start` and `finish`."
+    return finish(start(*command, **how), log)
 
 
 def copy_of_project(folder):
@@ -110,9 +119,15 @@ def style():
                "nbs") and not found
 
 
+@functools.cache
+def type_checker():
+    "mypy, started once: it keeps one core busy while the cheap steps keep the other"
+    return start(sys.executable, ".ci/check_types.py")
+
+
 def types():
     "mypy accepts the library, README's snippets and the tutorials"
-    return run(sys.executable, ".ci/check_types.py", log="types.log")
+    return finish(type_checker(), "types.log")
 
 
 def notebook_paths():
@@ -123,18 +138,18 @@ def notebook_paths():
 
 def run_notebook(path, log):
     "`nbdev_test` in this process, without the marked cells, which pytest runs: success, seconds"
-    from nbdev.test import test_nb
+    import nbdev.test
+    nbdev.test.CaptureShell = functools.partial(nbdev.test.CaptureShell, mpl_format="png")  # not "retina"
     os.environ.pop("IN_TEST", None)
     with open(log, "w", encoding="utf-8") as file:
         for stream in (1, 2): os.dup2(file.fileno(), stream)
-        return test_nb(path, skip_flags=["notest", "slow", "gpu", "test"], basepath=ROOT)
+        return nbdev.test.test_nb(path, skip_flags=["notest", "slow", "gpu", "test"], basepath=ROOT)
 
 
 def notebooks():
     "every notebook runs (two at a time, the longest first)"
     known = json.loads(SECONDS.read_text(encoding="utf-8"))
     paths = sorted(notebook_paths(), key=lambda p: -known.get(p.stem, 20))
-    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg")
     fork = multiprocessing.get_context("forkserver")  # a new process each, with what most of them import
     fork.set_forkserver_preload(["torch", "torch._dynamo", "scipy.optimize", "matplotlib.pyplot",
                                  "ipywidgets", "nbdev.test"])
@@ -157,20 +172,20 @@ def notebooks():
     return not failed
 
 
-def run_pytest(log, *options):
+def run_pytest(log, processes, *options):
     "pytest on two cores"
-    return run(sys.executable, "-m", "pytest", "tests", "-q", "-n", "2", "--dist", "loadfile", *options,
-               log=log, OMP_NUM_THREADS="1")
+    return run(sys.executable, "-m", "pytest", "tests", "-q", "-n", processes, "--dist", "loadfile",
+               *options, log=log)
 
 
 def pytest():
-    "all tests pass"
-    return run_pytest("pytest.log", "-ra", "--durations=10", f"--junitxml={LOGS / 'pytest.xml'}")
+    "all tests pass (in three processes, since one of them often waits)"
+    return run_pytest("pytest.log", 3, "-ra", "--durations=10", f"--junitxml={LOGS / 'pytest.xml'}")
 
 
 def quick():
     "the tests of files that take a few seconds pass"
-    return run_pytest("quick.log", "-m", "not long and not slow")
+    return run_pytest("quick.log", 2, "-m", "not long and not slow")
 
 
 SECONDS = Path(__file__).with_name("seconds.json")  # decides the order alone
@@ -186,6 +201,8 @@ def main(wanted):
         return 2
     steps, failed = [steps[w] for w in wanted] or [*CHEAP, *LONG], []
     LOGS.mkdir(parents=True, exist_ok=True)
+    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg")  # two processes run at a time
+    if types in steps: type_checker()
     for number, step in enumerate(steps, 1):
         if step in LONG and any(f in CHEAP for f in failed): continue
         print(f"== {number}/{len(steps)} {step.__name__}: {step.__doc__}", flush=True)
@@ -193,6 +210,7 @@ def main(wanted):
         if not step(): failed.append(step)
         print(f"   {'FAILED' if step in failed else 'ok'} ({time.time() - start:.0f} s)", flush=True)
     if failed:
+        if types in steps: type_checker().kill()  # where its step was left out
         print(f"== Failed: {', '.join(f.__name__ for f in failed)}. Logs: {LOGS.relative_to(ROOT)}/")
         if any(f in CHEAP for f in failed) and len(steps) > len(CHEAP):
             print("   Notebooks and tests were not run: mend the above first.")

@@ -9,6 +9,7 @@ from rabit.comparison.bench import matrix_rate
 from rabit.comparison.bench import measure_in_subprocess
 from rabit.comparison.bench import operations
 from rabit.comparison.bench import profile_step
+from rabit.comparison.bench import step_parts
 from rabit.training.config import preset
 
 
@@ -38,6 +39,12 @@ def test_a_short_measurement_counts_everything():
     assert abs(found["images_per_second"] / found["steps_per_second"] - 2) < 1e-6
     test_fail(lambda: measure_in_subprocess("bench_nothing", config, torch.device("cpu")),
               contains="bench_nothing ended without a result")
+
+
+def test_the_parts_of_a_step_are_all_there():
+    parts = step_parts(preset("tiny", size=(32, 32)), torch.device("cpu"), 1)
+    assert list(parts) == ["data", "encoder", "matcher", "decoder", "losses", "backward", "optimiser"]
+    assert all(seconds > 0 for seconds in parts.values())
 
 
 def test_the_largest_batch_is_found_without_trying_what_cannot_fit():

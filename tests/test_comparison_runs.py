@@ -2,16 +2,20 @@
 # ruff: noqa: E501 (lines of cells, indented)
 import json
 import math
+import os
 import torch
 from dataclasses import asdict
 from fastcore.test import test_fail
 from pathlib import Path
 from rabit import __version__
+from rabit.comparison.runs import _ask_process
+from rabit.comparison.runs import _ask_server
 from rabit.comparison.runs import machine_info
 from rabit.comparison.runs import measure
 from rabit.comparison.runs import parse_budget
 from rabit.comparison.runs import plan_runs
 from rabit.comparison.runs import run_all
+from rabit.comparison.runs import run_in_subprocess
 from rabit.comparison.runs import upgrade_run
 from rabit.comparison.zoo import Entry
 from rabit.core.devices import seed_all
@@ -41,6 +45,21 @@ def test_a_run_gives_every_score_and_the_same_ones_again():
 def test_the_machine_is_described():
     found = machine_info(torch.device("cpu"))
     assert json.loads(json.dumps(found)) == found and found["gpu"] is None and found["rabit"] == __version__
+
+
+def test_a_process_of_its_own_says_what_it_printed_and_how_it_ended():
+    with TemporaryDirectory() as folder:
+        Path(folder, "mine.py").write_text("import os\ndef dies(text): os.abort()\ndef ends(text):\n"
+                                       "    print(os.getcwd())\n    raise SystemExit(text)")
+        here = os.getcwd()
+        try:
+            os.chdir(folder)
+            for ask in (_ask_server, _ask_server, _ask_process):
+                code, out, err = ask("mine.ends", "no luck")
+                assert code and (out, err) == (f"{os.getcwd()}\n", "no luck\n"), ask
+            test_fail(lambda: run_in_subprocess("mine.dies", "", "a"), contains="a ended without a result")
+            test_fail(lambda: run_in_subprocess("mine.nothing", "", "b"), contains="has no attribute 'nothing'")
+        finally: os.chdir(here)
 
 
 def test_runs_of_an_older_version_are_read_in_today_s_words():

@@ -87,14 +87,16 @@ def test_json_is_read_again_or_named():
 
 def test_a_folder_is_held_by_one_process_and_freed_when_it_ends():
     with TemporaryDirectory() as tmp:
-        code = ("from rabit.core.files import hold_folder\nfrom pathlib import Path\n"
-            f"with hold_folder(Path({tmp!r})): print('held')")
-        def other(): return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        code = ("import os\nfrom rabit.core.files import hold_folder\nfrom pathlib import Path\n"
+            f"try:\n    with hold_folder(Path({tmp!r})): print('held')\n"
+            "except Exception as e: print(e, flush=True)\ninput()\n"
+            f"with hold_folder(Path({tmp!r})): print('held', flush=True)\n"
+            f"with hold_folder(Path({tmp!r})): os._exit(1)")
         with hold_folder(Path(tmp)):
-            assert "another process trains there" in other().stderr
-        assert other().stdout == "held\n"
-        killed = code.replace("print('held')", "__import__('os')._exit(1)")
-        subprocess.run([sys.executable, "-c", killed])
+            other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     text=True)
+            assert "another process trains there" in other.stdout.readline()
+        assert other.communicate("\n")[0] == "held\n" and other.returncode == 1  # it was killed as it held it
         with hold_folder(Path(tmp)): pass
 
 

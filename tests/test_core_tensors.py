@@ -200,3 +200,17 @@ def test_every_position_has_mean_0_and_variance_1():
     torch.testing.assert_close(y.var(1, unbiased=False), torch.ones(2, 4, 6), atol=1e-3, rtol=0)
     torch.testing.assert_close(y, 4 * center_normalize(x), atol=1e-3, rtol=1e-3)               # √16 = 4
     assert positional_norm(torch.full((1, 16, 1, 1), 3.)).abs().max() < 1e-2       # no contrast, no blow-up
+
+
+def test_positional_norm_is_its_equation_forward_and_back_and_in_16_bits_rounds_once():
+    def as_written(x):
+        return (x - x.mean(1, keepdim=True)) * (x.var(1, keepdim=True, unbiased=False) + 1e-5).rsqrt()
+    x = 5 + 3 * torch.randn(2, 16, 4, 6, generator=torch.Generator().manual_seed(1))
+    for memory in (torch.contiguous_format, torch.channels_last):
+        at = [x.double().contiguous(memory_format=memory).requires_grad_() for _ in range(2)]
+        out = positional_norm(at[0]), as_written(at[1])
+        torch.testing.assert_close(*out)
+        for y in out: (y**3).sum().backward()
+        torch.testing.assert_close(at[0].grad, at[1].grad)
+    for kind in (torch.bfloat16, torch.float16):
+        assert torch.equal(positional_norm(x.to(kind)), positional_norm(x.to(kind).float()).to(kind))

@@ -80,5 +80,9 @@ def test_what_was_true_of_a_batch_stays_true_at_another_aspect_ratio():
         same = batch | dict(position=pixel_grid((64, 64)).expand(4, -1, -1, -1))
         wanted = pixel_grid(size).expand(4, -1, -1, -1)
         torch.testing.assert_close(resize_batch(same, size)["position"], wanted, atol=1e-3, rtol=0)
+    marks = torch.tensor([[[9., 20.], [40., 5.]]]).expand(4, -1, -1)
+    marked = batch | dict(landmarks=marks, exemplar_landmarks=marks, landmark_unit=torch.full((4,), 8.))
+    wide = resize_batch(marked, (32, 128))
+    assert wide["landmarks"][0].tolist() == [[18.5, 9.75], [80.5, 2.25]] and wide["landmark_unit"][0] == 8
     edges = SceneDataset("face").batch(range(2))
     assert resize_batch(edges, (24, 40), "edges")["condition"].shape == (2, 2, 24, 40)

@@ -83,6 +83,23 @@ def test_without_augmentation_images_come_as_they_are_and_in_order():
     for i, stem in enumerate(("walkA_00", "walkB_01")):
         torch.testing.assert_close(batch["image"][i:i + 1], read_image(town/"images"/f"{stem}.png"))
         assert torch.equal(batch["labels"][i:i + 1], read_labels(town/"labels"/f"{stem}.png"))
+    groups = FolderDataset(town, 7, (16, 16), self_pair_prob=.5).batch(range(48))
+    own = groups["exemplar_group"] == groups["group"]
+    assert torch.equal(own, groups["paired"]) and 0 < own.sum() < 48
+    assert len(set(groups["group"].tolist())) == len(set(FolderDataset(town, 7, (16, 16)).groups))
+
+
+def test_a_moved_image_keeps_its_labels_and_the_strength_is_none_unless_it_is_asked_for():
+    still = dict(self_pair_prob=0, color_jitter_prob=0)
+    sets = [FolderDataset(town, 7, (64, 64), geometric=g, **still) for g in (0., .5)]
+    files = torch.stack([sets[0].read_pair(stem)[0] for stem in sets[0].stems])
+    files = torch.cat([files, files.flip(-1)])
+    still, moved = (one.batch(range(24)) for one in sets)
+    def as_stored(part): return [bool((x == files).flatten(1).all(1).any()) for x in part["image"]]
+    assert all(as_stored(still)) and not any(as_stored(moved))
+    def brightness(part): return torch.stack([part["image"].mean(1)[part["labels"] == c].mean() for c in (0, 3)])
+    assert (brightness(still) - brightness(moved)).abs().max() < .1   # of the sky, and of the road
+    assert "geometric=3" in fails(FolderDataset, town, 7, (16, 16), geometric=3)
 
 
 def test_ids_are_shifted_or_ignored_on_request():

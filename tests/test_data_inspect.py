@@ -6,33 +6,16 @@ import tempfile
 import torch
 from PIL import Image
 from pathlib import Path
-from rabit.core.tensors import to_pil
 from rabit.core.trials import fails
 from rabit.data.datasets import FolderDataset
 from rabit.data.inspect import folder_contents
 from rabit.data.inspect import inspect_folder
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_folder
+from rabit.data.painted_sets import save
+from rabit.data.painted_sets import write_streets
 from rabit.data.pairs import write_walks
 from rabit.inputs.palettes import read_labels
-from rabit.matching.street import street_pairs
-from torch import Tensor
-
-def save(x, path):
-    "Store an image (3, h, w) or bytes (h, w[, 3])"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
-    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
-
-def write_streets(root, names, a, b, ids=lambda x: x, n=4):
-    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
-    for start, split in enumerate(("train", "val")):
-        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
-        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
-            name = names.format(split=split, i=i)
-            save(image, root/a.format(split=split)/f"{name}.jpg")
-            save(ids(labels), root/b.format(split=split)/f"{name}.png")
-    return root
 
 
 def test_a_report_counts_each_kind_of_trouble_and_names_the_first_offender():
@@ -136,3 +119,22 @@ def test_a_report_names_what_is_taken_and_what_is_left_out():
                                             "no image; outlines and boxes are not read, label maps are"}
         assert not inspect_folder(root/"extra", classes=7)["fits"]
         assert "no label maps were found" in str(inspect_folder(root/"extra", classes=7))
+
+
+def test_a_report_tells_of_landmarks_and_of_those_that_do_not_lie_on_their_images():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = Path(tmp)
+        for i in range(3): save(np.full((8, 12, 3), 80 * i), root/"images"/f"p{i}.png")
+        def report(*lines):
+            (root/"landmarks.csv").write_text("\n".join(("name,x0,y0,x1,y1,x2,y2", *lines)))
+            return inspect_folder(root)
+        good = report("p0,1,1,9,1,5,7", "p1,2,1,9,1,5,6", "gone,1,1,9,1,5,6")
+        print(str(good).replace(tmp, "…"))
+        (root/"linked").mkdir()
+        for name in ("images", "landmarks.csv"): (root/"linked"/name).symlink_to(root/name)
+        assert "taken: images/ (3)" in str(inspect_folder(root/"linked"))
+        assert good["fits"] and "3 landmarks of 3 images" in str(good) and "1 images have none" in str(good)
+        assert "names 1 that are no images here, such as gone" in str(good) and "left out" not in str(good)
+        far = report("p0,1,1,9,1,5,7", "p1,100,100,150,100,130,150")
+        assert not far["fits"] and "points of p1 lie far outside" in str(far)
+        assert not report("p0,1,1,9,1")["fits"] and "names no image" in str(report("q0,1,1,9,1,5,7"))

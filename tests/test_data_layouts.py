@@ -3,88 +3,47 @@
 import numpy as np
 import tempfile
 import torch
-from PIL import Image
 from pathlib import Path
 from rabit.core.registry import register
 from rabit.core.tensors import RabitError
-from rabit.core.tensors import to_pil
-from rabit.data.layouts import CELEBA_MASKS
 from rabit.data.layouts import LAYOUTS
 from rabit.data.layouts import detect_layout
 from rabit.data.layouts import open_dataset
 from rabit.data.layouts import open_folder
 from rabit.data.layouts import outfit_of
+from rabit.data.painted_sets import save
+from rabit.data.painted_sets import write_faces
+from rabit.data.painted_sets import write_persons
+from rabit.data.painted_sets import write_streets
 from rabit.data.pairs import Layout
 from rabit.data.pairs import read_ids
-from rabit.inputs.face import FACE
-from rabit.inputs.face_layout import FACE_PARTS
-from rabit.inputs.figure import FIGURE
-from rabit.inputs.figure import figure_joints
-from rabit.inputs.figure_layout import figure_layout
 from rabit.inputs.samples import SampleDataset
 from rabit.inputs.samples import SceneDataset
-from rabit.matching.scenes import pairs
 from rabit.matching.street import street_pairs
-from torch import Tensor
 
-def save(x, path):
-    "Store an image (3, h, w) or bytes (h, w[, 3])"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(x, Tensor) and x.is_floating_point(): to_pil(x).save(path)
-    else: Image.fromarray(np.asarray(x, np.uint8)).save(path)
+def lay_out(root, held_out):
+    "landmarks.csv, train.txt and val.txt for the faces of root/images"
+    rows, parts = [], dict(train=[], val=[])
+    for face in sorted((root/"images").glob("*.jpg")):
+        parts["val" if face.stem.startswith(held_out) else "train"].append(face.name)
+        tem = face.with_suffix(".tem")
+        if not tem.exists(): continue
+        n, *lines = tem.read_text().splitlines()
+        rows.append([face.stem, *",".join(lines[:int(n)]).replace("\t", ",").split(",")])
+    head = ["name", *(f"{x}{i}" for i in range((len(rows[0]) - 1) // 2) for x in "xy")]
+    (root/"landmarks.csv").write_text("\n".join(",".join(row) for row in [head, *rows]))
+    for part, names in parts.items(): (root/f"{part}.txt").write_text("\n".join(names))
 
-def write_streets(root, names, a, b, ids=lambda x: x, n=4):
-    "Photographs and label maps; `names`, `a` and `b` are patterns with the split and the number in them"
-    for start, split in enumerate(("train", "val")):
-        r = street_pairs(range(n * start, n * start + n), size=(64, 96))
-        for i, (image, labels) in enumerate(zip(r["image"], r["labels"].numpy())):
-            name = names.format(split=split, i=i)
-            save(image, root/a.format(split=split)/f"{name}.jpg")
-            save(ids(labels), root/b.format(split=split)/f"{name}.png")
-    return root
-
-# of the set (left: the person's own) -> parts of our world (left: the image's)
-MASKS = dict(skin=("face", "skull", "left lid", "right lid"),
-             hair=("long hair", "curls", "hair cap", "straight fringe", "swept fringe"),
-             r_eye=("left eye",), l_eye=("right eye",), r_brow=("left brow",), l_brow=("right brow",),
-             r_ear=("left ear",), l_ear=("right ear",), nose=("nose",), mouth=("mouth",),
-             u_lip=("upper lip",), l_lip=("lower lip",), neck=("neck",), cloth=("cloth",),
-             eye_g=("glasses", "sunglasses"), hat=("beanie", "brimmed hat"))
-ON_SKIN = ("r_eye", "l_eye", "r_brow", "l_brow", "nose", "mouth", "u_lip", "l_lip")
-
-def write_faces(root, numbers=(7, 2001, 2002, 29922), whole=False):
-    "CelebA-HQ: photographs, and a mask for each part, at half their size; or one label map"
-    r = pairs(FACE, range(len(numbers)), seed=1, size=(128, 128))
-    folder = root/"CelebAMask-HQ-mask-anno"
-    for n, image, parts in zip(numbers, r["image"], r["parts"][:, ::2, ::2]):
-        save(image, root/"CelebA-HQ-img"/f"{n}.jpg")
-        masks = {part: sum(parts == FACE_PARTS.index(p) for p in ours).bool() for part, ours in MASKS.items()}
-        masks["skin"] |= sum(masks[p] for p in ON_SKIN).bool()     # skin lies below the rest of the face
-        others = sum(m for p, m in masks.items() if p != "skin").bool()
-        if whole:
-            ids = sum(CELEBA_MASKS[p] * (m & ~others if p == "skin" else m) for p, m in masks.items())
-            save(ids, folder/"all_parts_except_glasses"/f"{n:05d}.png")
-        else:
-            for p, m in masks.items():
-                if not m.any(): continue
-                save(m[..., None].expand(-1, -1, 3) * 255, folder/f"{n // 2000}"/f"{n:05d}_{p}.png")
-    return root
-
-def write_persons(root, outfits=3, poses=2, size=96):
-    "DeepFashion: photographs by garment, person, outfit and view; OpenPose's tables in equal folders"
-    for i in range(outfits):
-        for j in range(poses):
-            r, layout = pairs(FIGURE, [i], size=(size, size)), figure_layout(torch.tensor([i]), stream=j)
-            joints = figure_joints(r["exemplar_parts"] if j else r["parts"], layout)[0].numpy()
-            name = f"WOMEN/Dresses/id_{i:08d}/02_{j + 1}_{('front', 'side')[j]}"
-            save((r["exemplar"] if j else r["image"])[0], root/"img"/f"{name}.jpg")
-            at, found = root/"pose"/f"{name}_candidate.txt", np.flatnonzero(joints[:, 2])
-            at.parent.mkdir(parents=True, exist_ok=True)
-            np.savetxt(at, np.c_[joints[found], np.arange(len(found))])
-            which = np.full(18, -1)
-            which[found] = np.arange(len(found))
-            subset = at.with_name(at.name.replace("candidate", "subset"))
-            np.savetxt(subset, [[*which, len(found), len(found)]])
+def write_marked(root, persons=4):
+    "Two photographs of noise of each person, of which the first has six points"
+    rng = np.random.default_rng(0)
+    shape = np.array([[20, 20], [60, 20], [40, 40], [25, 55], [55, 55], [40, 70]])
+    for i in range(persons):
+        for j in range(2): save(rng.integers(0, 255, (80, 80, 3)), root/"images"/f"{i:03d}_{j}.jpg")
+        points = shape + rng.normal(0, 2, shape.shape)
+        lines = ["6", *(f"{x:.2f}\t{y:.2f}" for x, y in points), "0"]
+        (root/"images"/f"{i:03d}_0.tem").write_text("\n".join(lines))
+    lay_out(root, ("003",))
     return root
 
 
@@ -180,3 +139,24 @@ def test_a_layout_of_ones_own_is_one_function():
             dataset = open_dataset(tmp, size=(16, 16), augment=False)
             assert dataset.layout.name == "bmp" and torch.equal(dataset[1]["labels"], r["labels"][1])
     finally: LAYOUTS.remove(find_pairs_of_bmp)
+
+
+def test_persons_with_landmarks_have_a_known_match_and_only_images_of_one_person_are_paired():
+    with tempfile.TemporaryDirectory() as tmp:
+        root = write_marked(Path(tmp)/"faces")
+        found = open_dataset(root, None, None, (40, 40), "train", self_pair_prob=0, geometric=.4)
+        assert found.condition == "edges" and len(found) == 6 and len(open_dataset(root, split="val")) == 2
+        print(found.landmarks)
+        batch = found.batch(range(120))
+        known = batch["visible"].flatten(1).any(1)
+        both = ~(batch["landmarks"].isnan() | batch["exemplar_landmarks"].isnan()).flatten(1).any(1)
+        assert torch.equal(known, both) and not (known & batch["paired"]).any() and .1 < known.float().mean() < .5
+        assert .25 < batch["paired"].float().mean() < .55
+        for i in known.nonzero()[:, 0]:                    # the match of a landmark's pixel is near its partner
+            x, y = batch["landmarks"][i].round().long().clamp(0, 39).T
+            seen = batch["visible"][i, y, x]
+            far = (batch["position"][i][:, y, x].T - batch["exemplar_landmarks"][i])[seen].norm(dim=1)
+            assert len(far) == 0 or far.max() < 2
+        plain = open_dataset(root, "image", None, (40, 40), "train", augment=False)
+        torch.testing.assert_close(plain[0]["landmarks"] * 2 + .5, plain.landmarks.points["000_0"].float())
+        assert all(torch.equal(found[i]["landmarks"], batch["landmarks"][i]) for i in (0, 7) if known[i])

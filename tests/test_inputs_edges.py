@@ -7,16 +7,20 @@ from PIL import Image
 from pathlib import Path
 from rabit.core.colors import color_labels
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import RabitWarning
+from rabit.core.tensors import resize
 from rabit.core.tensors import to_pil
 from rabit.inputs.edges import canny
 from rabit.inputs.edges import edge_distance
 from rabit.inputs.edges import edges_condition
+from rabit.inputs.edges import find_edges
 from rabit.inputs.edges import fit_edges
 from rabit.inputs.edges import fit_edges_condition
 from rabit.inputs.edges import image_edges
 from rabit.inputs.edges import paint_edges
 from rabit.inputs.edges import part_edges
 from rabit.inputs.edges import read_edges
+from rabit.inputs.images import read_image
 from rabit.matching.street import street_pairs
 
 
@@ -117,3 +121,25 @@ def test_drawings_of_every_kind_pass_and_photographs_and_label_maps_do_not():
         for x in (view, view.convert("L"), ids, bordered, house, to_pil(color_labels(parts))):
             assert "canny" in refusal(x)
     print(refusal(view))
+
+
+def test_a_photograph_gives_its_edges_where_they_are_wanted_and_label_maps_and_masks_do_not():
+    import pytest
+    pytest.importorskip("skimage")
+    r = street_pairs([3, 4], size=(128, 192))
+    photograph = to_pil(r["image"][:1])
+    with pytest.warns(RabitWarning, match="expected: its edges are looked for, at 96×64"):
+        condition = read_edges(photograph, lambda size: (size[0] // 2, size[1] // 2))
+    image = read_image(photograph)
+    assert condition.shape == (1, 2, 128, 192) and torch.equal(condition, find_edges(image, (64, 96)))
+    back = fit_edges_condition(condition, (64, 96))
+    assert torch.equal(back, edges_condition(canny(resize(image, (64, 96)))))    # nothing is lost on the way
+    torch.testing.assert_close(find_edges(image), edges_condition(canny(image)))
+    drawing = to_pil(paint_edges(condition))
+    assert torch.equal(read_edges(drawing, lambda size: (8, 8))[:, 0], condition[:, 0])   # as it was drawn
+    with pytest.warns(RabitWarning): read_edges(photograph.convert("L"), lambda size: (64, 96))
+    ids = r["labels"][0].byte().numpy()
+    for x in (ids, ids == 3, to_pil(color_labels(r["labels"][:1]))):
+        try: read_edges(x, lambda size: (64, 96))
+        except RabitError as error: assert "no drawing" in str(error)
+        else: assert False

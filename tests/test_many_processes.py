@@ -1,6 +1,6 @@
 """Two processes (gloo, on the CPU) train as one does: the same losses, one folder, a save that any number
 goes on from, and an end in words when one of them dies."""
-import os, signal, socket, subprocess, sys, time
+import os, signal, socket, sys, time
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,11 +30,9 @@ TRAIN = "from rabit.training.train_commands import rabit_train; rabit_train()"
 
 def torchrun(cwd, *argv):
     "Two processes of `rabit_train`, as torchrun starts them"
-    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
-               sys.executable, "-c", TRAIN)
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, *command, *argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command = ("--standalone", "--nproc-per-node", "2", "--no-python", sys.executable, "-c", TRAIN)
+    return Fork("torch.distributed.run:main", *command, *argv, cwd=cwd, PYTHONPATH=str(ROOT),
+                OMP_NUM_THREADS="1")
 
 
 def free_port():
@@ -134,7 +132,8 @@ def test_a_dead_process_ends_the_run_within_a_minute(tmp_path):
         assert "another process ended or does not answer" in err or "exitcode  : -9" in err
         finish(tmp_path, 1, "--resume", "run", "--steps", "12", "--device", "cpu")
     finally:
-        if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            for pid in (*children_of(process.pid), process.pid): os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
@@ -149,7 +148,8 @@ def test_a_signal_saves_once_and_nobody_stays(tmp_path, number):
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=60)
     finally:
-        if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            for pid in (*children_of(process.pid), process.pid): os.kill(pid, signal.SIGKILL)
     assert time.monotonic() - asked < 60 and process.returncode != 0
     assert (err.count("stopping after this step") == 1 and err.count("to go on:  rabit_train --resume run")
             == 1)

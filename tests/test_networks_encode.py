@@ -16,7 +16,9 @@ from rabit.networks.encode import FeatureExtractor
 from rabit.networks.encode import FeatureNet
 from rabit.networks.encode import Features
 from rabit.networks.encode import ResBlock
+from rabit.networks.encode import cat_tokens
 from rabit.networks.encode import conv
+from rabit.networks.encode import directions
 from rabit.networks.encode import encode_position
 from torch import nn
 
@@ -71,6 +73,22 @@ def test_three_ways_to_encode_the_position():
     assert [tuple(x.shape) for x in frames.values()] == [(1, 8, 6, 8), (1, 8, 6, 8), (1, 0, 6, 8)]
     assert torch.equal(frames["coord"], fourier(coord_conv((6, 8)), 2))
     assert torch.equal(frames["semantic"], fourier(semantic_position(labels_of(houses), "box"), 2))
+
+
+def test_directions_under_autocast_are_those_of_float32_and_tokens_lie_together():
+    torch.manual_seed(0)
+    x, w = torch.randn(2, 24, 5, 7).bfloat16(), torch.randn(2, 24, 5, 7)
+    def slope(f):
+        at = x.clone().requires_grad_()
+        (f(at) * w).sum().backward()
+        return at.grad.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found, grad = directions(x), slope(directions)
+        assert directions(torch.full((1, 8, 2, 2), 3.)).abs().max() == 0
+    assert found.dtype == torch.float32 and torch.equal(directions(x), center_normalize(x))
+    torch.testing.assert_close(found, center_normalize(x.float()))
+    torch.testing.assert_close(grad, slope(lambda x: center_normalize(x.float())))
+    assert torch.equal(cat_tokens(w, x), torch.cat([w, x], 1)) and cat_tokens(w, x).stride(1) == 1
 
 
 def test_an_unknown_position_is_refused():

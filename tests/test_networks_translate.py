@@ -6,6 +6,7 @@ from PIL import Image
 from pathlib import Path
 from rabit.core.devices import seed_all
 from rabit.core.tensors import RabitError
+from rabit.core.tensors import RabitWarning
 from rabit.core.tensors import crop_to
 from rabit.core.tensors import labels_at
 from rabit.core.tensors import labels_of
@@ -14,6 +15,7 @@ from rabit.core.tensors import pixel_grid
 from rabit.core.tensors import resize
 from rabit.core.tensors import sample_at
 from rabit.core.tensors import to_pil
+from rabit.inputs.edges import find_edges
 from rabit.inputs.images import read_image
 from rabit.inputs.palettes import read_labels
 from rabit.inputs.samples import SceneDataset
@@ -263,6 +265,22 @@ def test_drawings_and_joints_have_readers_and_limits_of_their_own():
     assert fails(lambda: edges.translate(torch.zeros(1, 7, 8, 8), exemplar), "(1, 7, 8, 8)", "(1, 2, h, w)")
     joints = tiny(classes=35, condition="joints", position="coord").eval()
     assert fails(lambda: joints.translate(drawing, exemplar), "OpenPose", ".json")
+
+
+def test_a_model_of_edges_finds_those_of_a_photograph_and_says_so():
+    import pytest
+    pytest.importorskip("skimage")
+    scene = SceneDataset("face", size=(96, 120)).batch([3])
+    photograph = to_pil(scene["image"])
+    model = tiny(classes=2, condition="edges", position="coord", size=[32, 40]).eval()
+    with pytest.warns(RabitWarning, match="its edges are looked for, at 40×32"):
+        found = model.as_condition(photograph, "condition")
+    assert torch.equal(found, find_edges(read_image(photograph), (32, 40))) and found.shape == (1, 2, 96, 120)
+    with pytest.warns(RabitWarning, match="a photograph was given"):
+        painted = model.translate(photograph, scene["exemplar"])
+    assert painted.tobytes() == model.translate(found, scene["exemplar"]).tobytes()
+    with pytest.warns(RabitWarning): edited = model.edit(scene["image"], photograph, photograph)
+    assert edited.tobytes() == photograph.tobytes()                       # nothing was changed
 
 
 def test_a_condition_of_another_kind_is_refused():

@@ -71,7 +71,8 @@ def test_a_run_keeps_its_precision_and_one_that_was_saved_as_auto_stays_in_float
                 begun = Trainer(small(amp="auto"), cpu)
             save_state(begun, folder)
             with patch("rabit.training.compute.cpu_multiplies_bf16", lambda: not multiplies):
-                assert load_state(folder, cpu).config.amp == begun.config.amp == ("bf16" if multiplies else "off")
+                resumed = load_state(folder, cpu)
+            assert resumed.config.amp == begun.config.amp == ("bf16" if multiplies else "off")
         begun.config = replace(begun.config, amp="auto")                   # as earlier versions saved it
         save_state(begun, folder)
         with patch("rabit.training.compute.cpu_multiplies_bf16", lambda: True):

@@ -8,6 +8,7 @@ from rabit.networks.encode import ResBlock
 from rabit.training.compute import amp_dtype
 from rabit.training.compute import checkpoint_activations
 from rabit.training.compute import cpu_multiplies_bf16
+from rabit.training.compute import keep_memory
 from rabit.training.compute import micro_batches
 from rabit.training.compute import pick_precision
 from rabit.training.compute import undo_compile
@@ -32,9 +33,18 @@ def test_auto_is_bf16_on_a_cpu_that_multiplies_in_it_and_what_is_asked_for_is_ta
     print({name: f"{r.smallest_normal:.0e} … {r.max:.0e}" for name, r in ranges.items()})
 
 
+def test_memory_is_kept_where_the_c_library_is_gnus_and_elsewhere_nothing_happens():
+    with patch("ctypes.CDLL", side_effect=TypeError): assert not keep_memory()
+    with patch("ctypes.CDLL", return_value=SimpleNamespace()): assert not keep_memory()
+    told = []
+    with patch("ctypes.CDLL", return_value=SimpleNamespace(mallopt=lambda *option: told.append(option) or 1)):
+        assert keep_memory() and told == [(-4, 0), (-1, 2**31 - 1)]
+
+
 def test_micro_batches_are_equal_parts_and_others_are_refused():
     whole = dict(labels=torch.arange(6), paired=torch.ones(6))
     assert [p["labels"].tolist() for p in micro_batches(whole, 3)] == [[0, 1], [2, 3], [4, 5]]
+    assert len(micro_batches(whole, 8)) == 6                     # a process of several has a part of the batch
     try: micro_batches(whole, 4)
     except RabitError as e: assert "6 samples" in str(e) and "4 equal parts" in str(e)
     else: raise AssertionError("six were taken in four")

@@ -41,6 +41,9 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
     assert changed.steps == 7
     assert changed.model == preset("tiny").model | dict(k=2) and "k" not in PRESETS["tiny"]["model"]
     assert preset("base").weights == PAPER_WEIGHTS
+    parts = {batch: preset("base", batch=batch).accumulate for batch in (1, 2, 6, 12, 16)}
+    assert parts == {1: 1, 2: 2, 6: 2, 12: 4, 16: 8} and preset("base", accumulate=2).accumulate == 2
+    assert preset("tiny", batch=6).accumulate == 1
     for bad in (lambda: preset("huge"), lambda: preset("tiny", step=3),
                 lambda: preset("tiny", weights=dict(mach=1.))):
         try: bad()
@@ -50,6 +53,9 @@ def test_presets_can_be_changed_field_by_field_and_stay_as_they_are():
     assert other.model == dict(width=16, features=32) and preset("demo", builder="rabit").model["block"] == 2
     begun = preset("tiny", init_from="street-64", model=dict(k=5)).model
     assert begun["width"] == 16 and begun["k"] == 5
+    photo = preset("photo", classes=2, model=dict(condition="edges"))
+    assert photo.model["position"] == "none" and photo.features == "hed"   # its own position, not that of edges
+    assert preset("demo", classes=2, model=dict(condition="edges")).model["position"] == "coord"
 
 
 def test_a_dataset_repeats_itself_and_another_seed_shows_other_scenes():

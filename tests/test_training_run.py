@@ -276,7 +276,7 @@ def test_an_interrupted_and_resumed_run_equals_one_that_never_stopped():
         stopped = load_state(halved, cpu).done
         assert 0 < stopped < 8 and f"--resume {halved}" in said.getvalue()
         assert f"step {stopped} of 8" in said.getvalue()
-        train(None, halved, device="cpu", progress=False)
+        train(None, halved, device="cpu", progress=False, workers=3)
         one, two = (load_file(out / "state.safetensors") for out in (whole, halved))
         assert one.keys() == two.keys() and all(torch.equal(v, two[k]) for k, v in one.items())
         assert (whole / "model.safetensors").read_bytes() == (halved / "model.safetensors").read_bytes()

@@ -4,15 +4,18 @@
 
 # %% auto #0
 __all__ = ['VARIANTS', 'matrix_rate', 'copy_rate', 'profile_step', 'operations', 'bench_training', 'measure_in_subprocess',
-           'bench_variants', 'free_memory', 'largest', 'largest_batch', 'largest_size', 'print_variants', 'rabit_bench']
+           'bench_variants', 'step_parts', 'free_memory', 'largest', 'largest_batch', 'largest_size', 'print_variants',
+           'rabit_bench']
 
 # %% ../../nbs/8_comparison/83_bench.ipynb #a343cba8
 import json, math, torch
+from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from tqdm.auto import tqdm
 from typing import Annotated
+from .versions import compare_versions
 from .runs import machine_info, peak_memory, run_in_subprocess, synchronize, timed_steps
 from ..core.commands import Arg, command, Count, Device, Size
 from ..core.devices import pick_device
@@ -140,6 +143,40 @@ def bench_variants(
     return {name: measure_in_subprocess("bench_training", replace(config, **VARIANTS[name]), device, steps)
             for name in tqdm(names, "variants", disable=not progress)}
 
+# %% ../../nbs/8_comparison/83_bench.ipynb #7f24f731
+def step_parts(
+    config,  # `TrainConfig`
+    device,  # torch.device
+    steps:int=3,  # timed, after one that is not
+)->dict:     # data, encoder, matcher, decoder, losses, backward, optimiser → seconds of a step
+    "Where the time of a whole step goes"
+    trainer, dataset, spent = Trainer(config, device), make_dataset(config), defaultdict(float)
+    def watch(owner, name, part):
+        work = getattr(owner, name)
+        def timed(*args):
+            start = perf_counter()
+            found = work(*args)
+            synchronize(device)
+            spent[part] += perf_counter() - start
+            return found
+        setattr(owner, name, timed)
+    model = trainer.model
+    for owner, name, part in ((model.encoder, "forward", "encoder"), (model.matcher, "forward", "matcher"),
+                              (model, "generate", "decoder"), (trainer, "backward", "both ways"),
+                              (trainer, "step", "step"),
+                              *((module, "loss", "forward") for module in trainer.loss_modules.values())):
+        watch(owner, name, part)
+    for step in range(steps + 1):
+        if step == 1: spent.clear()
+        start = perf_counter()
+        batch = dataset.batch(range(step * config.batch, (step + 1) * config.batch), device)
+        spent["data"] += perf_counter() - start
+        trainer.step(batch)
+    networks = {name: spent[name] for name in ("encoder", "matcher", "decoder")}
+    found = dict(data=spent["data"], **networks, losses=spent["forward"] - sum(networks.values()),
+                 backward=spent["both ways"] - spent["forward"], optimiser=spent["step"] - spent["both ways"])
+    return {name: seconds / steps for name, seconds in found.items()}
+
 # %% ../../nbs/8_comparison/83_bench.ipynb #6a3e0cd5
 def free_memory(device)->float:  # MB; infinite where the system does not tell
     "What may still be used"
@@ -223,6 +260,9 @@ def rabit_bench(
     variants:Annotated[list[str], Arg(nargs="+", choices=VARIANTS)]|None=None,  # default: all
     largest:Annotated[Count, Arg(metavar="N")]=32,         # look for the largest batch up to N
     largest_size_:Annotated[Count, Arg(metavar="N")]=512,   # look for the largest image up to a height of N
+    # another version of the code, a folder with rabit/ in it, to train in turn with this one on the CPU
+    # (default: this one in float32)
+    against:Annotated[Path, Arg(metavar="FOLDER")]|None=None,
     device:Device="auto",
     json:Path|None=None,      # write the numbers there, too
 ):
@@ -234,6 +274,9 @@ def rabit_bench(
     names = [name for name in variants or VARIANTS if config.batch % 2 == 0 or name != "two parts"]
     print(f"preset {preset_}, {w}×{h}, batch {config.batch}, {where}, {torch.get_num_threads()} threads: "
           f"{matrix_rate(where) / 1e9:.0f} Gflop/s, {copy_rate(where) / 1e9:.1f} GB/s")
+    parts = step_parts(config, where)
+    print("seconds of a step: " + ", ".join(f"{name} {s:.3f}" for name, s in parts.items()))
+    turns = compare_versions(preset_, dict(size=config.size, batch=config.batch), against)
     found = bench_variants(config, where, names, steps)
     print_variants(found)
     fits, tried = largest_batch(config, where, largest)
@@ -247,5 +290,5 @@ def rabit_bench(
     if json:
         info = machine_info(where) | dict(threads=torch.get_num_threads())
         write_json(json, dict(machine=info, preset=preset_, size=config.size, batch=config.batch,
-                              variants=found, largest=fits, memory=tried, largest_height=side,
-                              memory_by_height=sides))
+                              parts=parts, in_turn=turns, variants=found, largest=fits, memory=tried,
+                              largest_height=side, memory_by_height=sides))

@@ -7,7 +7,7 @@ __all__ = ['parse_budget', 'synchronize', 'timed_steps', 'steps_in', 'peak_memor
            'run_in_subprocess', 'upgrade_run', 'run_once', 'plan_runs', 'run_path', 'run_all']
 
 # %% ../../nbs/8_comparison/81_runs.ipynb #bd485a6e
-import json, math, platform, statistics, subprocess, sys, torch
+import importlib, json, math, os, platform, signal, statistics, subprocess, sys, torch
 from argparse import ArgumentTypeError
 from collections.abc import Generator
 from concurrent.futures import as_completed, ThreadPoolExecutor
@@ -15,7 +15,8 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from tempfile import TemporaryFile
+from typing import cast, TextIO
 from tqdm.auto import tqdm
 from .. import __version__
 from .zoo import Entry
@@ -75,11 +76,13 @@ def steps_in(
 def peak_memory(
     device,  # torch.device
 )->float:    # MB; NaN where the system does not tell
-    "The most memory that this process has used so far"
+    "The most memory that this process has used so far, without the files that it runs"
     if device.type == "cuda": return torch.cuda.max_memory_allocated(device) / 1e6
     try: lines = Path("/proc/self/status").read_text().splitlines()
     except OSError: return math.nan
-    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM")), math.nan)
+    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)
+                 if name in ("VmHWM", "RssFile")}
+    return (kilobytes["VmHWM"] - kilobytes.get("RssFile", 0)) / 1e3 if "VmHWM" in kilobytes else math.nan
 
 # %% ../../nbs/8_comparison/81_runs.ipynb #ca3b8cf7
 def measure(
@@ -93,7 +96,7 @@ def measure(
     device = pick_device(settings["device"])
     before = peak_memory(device)
     config = preset(settings["preset"], builder=entry.model, model=entry.model_args,
-                    weights=entry.weights, seed=seed, size=settings["size"], amp="off")  # alike on all machines
+                    weights=entry.weights, seed=seed, size=settings["size"], amp="off")
     config.steps = steps_in(config, int(budget[:-1]), device) if budget.endswith("s") else int(budget)
     trainer = Trainer(config, device)
     _, seconds = timed_steps(trainer, make_dataset(config), config.steps)
@@ -120,19 +123,63 @@ def machine_info(
                 python=platform.python_version(), torch=torch.__version__, rabit=__version__)
 
 # %% ../../nbs/8_comparison/81_runs.ipynb #a3d7dd31
+def _call(function, text):
+    "What a process of its own does"
+    module, _, name = function.rpartition(".")
+    getattr(importlib.import_module(module), name)(text)
+
+def _serve():
+    "For each line of standard input, a fork that calls a function; out comes its exit code and what it said"
+    importlib.import_module("torch._dynamo")        # any optimiser would import it, in every fork
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C ends what a fork does
+    for line in sys.stdin:
+        place, variables, function, text = json.loads(line)
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            if not (pid := os.fork()):
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                for number, file in enumerate((open(os.devnull), out, err)): os.dup2(file.fileno(), number)
+                os.chdir(place)
+                os.environ.update(variables)
+                _call(function, text)
+                sys.exit()
+            code = os.waitpid(pid, 0)[1]
+            for file in (out, err): file.seek(0)
+            print(json.dumps([code, out.read(), err.read()]), flush=True)
+
+_idle:list = []  # processes in `_serve` that have nothing to do
+
+def _ask_server(function, text):
+    "The answer of `_serve`: forks need not import what all runs need"
+    try: server = _idle.pop()
+    except IndexError:
+        code = "from rabit.comparison.runs import _serve; _serve()"
+        server = subprocess.Popen([sys.executable, "-c", code], text=True, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    print(json.dumps([os.getcwd(), dict(os.environ), function, text]), file=server.stdin, flush=True)
+    answer = cast(TextIO, server.stdout).readline()
+    if not answer: return server.wait(), "", "its server ended"
+    _idle.append(server)
+    return tuple(json.loads(answer))
+
+def _ask_process(function, text):
+    "The same where nothing can be forked, or where a GPU has been looked for, after which nothing should be"
+    code = "import sys; from rabit.comparison.runs import _call; _call(*sys.argv[1:])"
+    child = subprocess.run([sys.executable, "-c", code, function, text], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True)
+    return child.returncode, child.stdout, child.stderr
+
 def run_in_subprocess(
     function:str,  # dotted, of one text
     text:str,      # that it is called with
     what:str,      # for the message, should it fail
 )->str:            # what it printed
     "Call a function in a process of its own"
-    module, _, name = function.rpartition(".")
-    code = f"import sys; from {module} import {name}; {name}(sys.argv[1])"
-    child = subprocess.run([sys.executable, "-c", code, text], stdin=subprocess.DEVNULL, capture_output=True,
-                           text=True)
-    said = child.stderr.strip().splitlines() or ["it was killed, most likely for want of memory"]
-    check(child.returncode == 0, f"{what} ended without a result: {said[-1]}")
-    return child.stdout
+    ask = _ask_server if hasattr(os, "fork") and not torch.cuda.is_available() else _ask_process
+    code, out, err = ask(function, text)
+    said = err.strip().splitlines() or ["it was killed, most likely for want of memory"]
+    check(code == 0, f"{what} ended without a result: {said[-1]}")
+    return out
+
 
 # %% ../../nbs/8_comparison/81_runs.ipynb #22ab0081
 def _run_file(path):

@@ -324,6 +324,5 @@ def positional_norm(
     eps:float=1e-5,  # added to the variance
 )->Tensor:     # the same shape: every position has mean 0 and variance 1 over channels
     "Positional normalisation (Li et al., NeurIPS 2019)"
-    check_map(x)
-    if x.dtype == torch.float16: return positional_norm(x.float(), eps).half()
-    return (x - x.mean(1, keepdim=True)) * (x.var(1, keepdim=True, unbiased=False) + eps).rsqrt()
+    channels = check_map(x).shape[1:2]
+    return F.layer_norm(x.permute(0, 2, 3, 1), channels, eps=eps).permute(0, 3, 1, 2).to(x.dtype)

@@ -168,6 +168,13 @@ def resize_position(position:Tensor, # (b, 2, h, w) x, y of the exemplar's pixel
     place = F.interpolate(offset, tuple(size), mode="nearest-exact") + at         # as far away as it was
     return (place + .5) * scale - .5
 
+def _resize_landmarks(batch:dict, size:tuple) -> dict:
+    "Landmarks of both images at another size; the unit changes as the root of the area"
+    h, w = batch["image"].shape[-2:]
+    ratio = batch["landmarks"].new_tensor([size[1] / w, size[0] / h])
+    moved = {name: (batch[name] + .5) * ratio - .5 for name in ("landmarks", "exemplar_landmarks")}
+    return moved | dict(landmark_unit=batch["landmark_unit"] * ratio.prod().sqrt())
+
 def resize_batch(
     batch:dict,       # of a dataset
     size:tuple,       # (h, w) wanted
@@ -180,6 +187,7 @@ def resize_batch(
     for name in _IDS:
         if name in batch:
             made[name] = resize_labels(batch[name].to(torch.int64), size).to(batch[name].dtype)
+    if "landmarks" in batch: made |= _resize_landmarks(batch, size)
     # at edges a nearest pixel may be another's
     made["visible"] &= made["labels"] == labels_at(made["exemplar_labels"], made["position"])
     for name in ("condition", "exemplar_condition"):

@@ -8,6 +8,7 @@ __all__ = ['SIZES', 'MATE_PROB', 'place_joints', 'check_joints_inside', 'describ
 
 # %% ../../nbs/4_data/42_datasets.ipynb #d71b04cf
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -202,8 +203,8 @@ class FolderPairs(FolderReader):
         self.groups = [layout.group(s) for s in self.stems]
         self.group_ids = np.unique(self.groups, return_inverse=True)[1]
         self.swap = mirror_table(layout.sides)
-        # landmarks: images of one group are one person, and other persons teach, too
-        self.mates, self.mate_prob = (layout.mates, MATE_PROB) if self.landmarks is None else (True, MATE_PROB / 2)
+        marked = self.landmarks is not None      # a group is one person then; and other persons teach, too
+        self.mates, self.mate_prob = layout.mates or marked, MATE_PROB / (1 + marked)
         self._order:tuple[int, np.ndarray]|None = None
 
     def __len__(self) -> int: return len(self.stems)
@@ -237,6 +238,16 @@ class FolderPairs(FolderReader):
         if mates and others: listed = mates if rng.random() < self.mate_prob else others
         return str(rng.choice(listed))
 
+    @cached_property
+    def group_numbers(self) -> dict[str, int]:
+        "The groups of all images that may be shown"
+        return {g: i for i, g in enumerate(dict.fromkeys(map(self.layout.group, self.pairs)))}
+
+    def groups_of(self, target:str, exemplar:str|None) -> Sample: # group, exemplar_group ()
+        "Which person, sequence or outfit the images of a sample are of, by number; None: the image itself"
+        numbers = (self.group_numbers[self.layout.group(s)] for s in (target, exemplar or target))
+        return dict(zip(("group", "exemplar_group"), map(torch.tensor, numbers)))
+
     def exemplar_of(self, target:int, rng:np.random.Generator) -> str|None:
         "The stem of an exemplar, or None: the image itself"
         if self.lists is not None: return self.listed_exemplar_of(self.stems[target], rng)
@@ -259,16 +270,18 @@ class FolderDataset(FolderPairs):
 
     def read_view(self, stem:str) -> View:
         "One name with all that is known of it, as it is"
-        marks = self.landmarks and self.landmarks.points.get(stem)
-        if marks is not None: marks = self.landmarks.place(stem, image_size(self.pairs[stem][0]), self.size)
+        marks = None
+        if self.landmarks is not None and stem in self.landmarks.points:
+            marks = self.landmarks.place(stem, image_size(self.pairs[stem][0]), self.size)
         return View(*self.read_pair(stem), self.read_points(stem), marks)
 
     def mirror(self, view:View) -> View:
         "In a mirror left is right"
         (image, labels, joints, marks), width = view, self.size[1]
         labels = labels.flip(-1) if self.swap is None else self.swap[labels.flip(-1)]
+        order = None if self.landmarks is None else self.landmarks.mirror
         return View(image.flip(-1), labels, None if joints is None else mirror_joints(joints, width),
-                    None if marks is None else mirror_landmarks(marks, self.landmarks.mirror, width))
+                    None if marks is None or order is None else mirror_landmarks(marks, order, width))
 
     def view(self, stem:str, rng:np.random.Generator) -> View:
         "One name, augmented: mirrored half of the time, and moved"
@@ -311,5 +324,6 @@ class FolderDataset(FolderPairs):
         color = random_jitter(rng, self.photometric) if self.augment and jitter else None
         found |= self.conditions(target, exemplar, rng)
         found |= known_points(target.landmarks, exemplar.landmarks, self.landmarks)
+        found |= self.groups_of(self.stems[at], stem)
         if color is None: return found
         return found | {name: color_jitter(found[name], color) for name in ("image", "exemplar")}

@@ -7,6 +7,7 @@ __all__ = ['CORNER', 'HEADERS', 'FolderReport', 'folder_contents', 'inspect_fold
 
 # %% ../../nbs/4_data/45_inspect.ipynb #a35024c9
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from ..core.tensors import check, IGNORE_INDEX, RabitError
 from .archives import read_shard
 from .datasets import check_joints_inside
 from .exports import known_classes
+from .landmarks import CURVES, find_landmarks, LANDMARKS
 from .layouts import detect_layout, spread
 from .pair_lists import lists_of
-from .pairs import Layout, OTHER_FORMS, pick_split, size_mismatch, stored_ids
-from ..inputs.images import open_image, to_rgb
+from .pairs import inner_folders, Layout, OTHER_FORMS, pick_split, size_mismatch, stored_ids
+from ..inputs.images import image_size, open_image, to_rgb
 from ..inputs.joint_files import lies_in_corner, read_joints
 from ..inputs.palettes import check_label_ids, is_mask, MASK_ADVICE
 
@@ -123,14 +125,17 @@ def folder_contents(root:Path, # a data folder
     ) -> tuple[Counter, dict]: # files taken by folder; (folder, reason) → files left out
     "Which files of a folder are taken, and which are left out for which reason"
     lists, found = lists_of(root), known_classes(root, layout.splits)
-    read = {str(f) for f in (*lists.values(), *(found[:1] if found else ()))}
     items = [f for split in layout.splits.values() for item in split.values() for f in _files_of(item)]
+    folders = {root, *(Path(f).parent for f in items)}
+    points = {str(folder/name) for folder in folders for name in (LANDMARKS, CURVES)}
+    read = points | {str(f) for f in (*lists.values(), *(found[:1] if found else ()))}
     exact, starts = set(items), {f for f in items if not Path(f).suffix}
     problems = {f for parts in layout.unmatched.values() for files in parts.values() for f in files}
     told = read | problems
     taken:Counter = Counter()
     left:dict[tuple, list[Path]] = {}
-    for here, inner, files in walk(root):
+    linked = [d for d in inner_folders(root).values() if d.is_symlink()]
+    for here, inner, files in chain.from_iterable(map(walk, (root, *linked))):
         inner[:] = sorted(d for d in inner if not d.startswith("."))
         for path in (Path(here)/f for f in sorted(files) if not f.startswith(".")):
             file = path.relative_to(root)
@@ -155,6 +160,21 @@ def _inspect_archives(root:Path) -> tuple[bool, list[str]]:
     tars = sorted(root.glob("*.tar"))
     try: return True, [f"  {tar.name}: {len(read_shard(tar))} samples; {said}" for tar in tars]
     except RabitError as e: return False, [f"  {e}"]
+
+def _inspect_landmarks(root:Path, layout:Layout, most:int|None) -> tuple[bool, list[str]]:
+    "What landmarks a folder has, if any, and whether they lie on its images"
+    images = {stem: item[0] for items in layout.splits.values() for stem, item in items.items()}
+    try:
+        marks = find_landmarks(root, images.values())
+        if marks is None: return True, []
+        known = {stem: file for stem, file in images.items() if stem in marks.points}
+        for stem in spread({s: s for s in known}, most): marks.place(stem, image_size(known[stem]), (1, 1))
+    except RabitError as e: return False, [f"  {e}"]
+    lines = [f"  {marks}; {len(images) - len(known)} images have none"]
+    lost = [stem for stem in marks.points if stem not in images]
+    if lost: lines.append(f"  {marks.path.name} names {len(lost)} that are no images here, such as {lost[0]}")
+    if not known: lines.append(f"  {marks.path.name} names no image of this folder")
+    return bool(known), lines
 
 def inspect_folder(root:str|Path, # any data folder
     classes:int|None=None, # check label ids against it; None = what the set fixes, else say what would fit
@@ -181,4 +201,5 @@ def inspect_folder(root:str|Path, # any data folder
              f"  looked inside {inside} of {sum(len(layout.splits[s]) for s in names)}",
              *_contents_notes(root, layout)]
     fits = any(s["pairs"] for s in splits.values()) and not any(s["problems"] for s in splits.values())
-    return FolderReport(report | dict(fits=fits, splits=splits, notes=notes))
+    good, lines = _inspect_landmarks(root, layout, most)
+    return FolderReport(report | dict(fits=fits and good, splits=splits, notes=notes + lines))

@@ -4,16 +4,20 @@
 
 # %% auto #0
 __all__ = ['check_flat', 'part_edges', 'edge_distance', 'edges_condition', 'canny', 'image_edges', 'fit_edges',
-           'fit_edges_condition', 'paint_edges', 'looks_like_ids', 'read_edges']
+           'fit_edges_condition', 'paint_edges', 'looks_like_ids', 'looks_flat', 'find_edges', 'read_edges']
 
 # %% ../../nbs/2_inputs/22_edges.ipynb #d31f6385
 import torch
 import torch.nn.functional as F
 import numpy as np
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from torch import Tensor
 from ..core.devices import chunk_numel
-from ..core.tensors import check, check_image, check_size, LABEL_DTYPES, RabitError, to_pil
+from rabit.core.tensors import (
+    check, check_image, check_size, LABEL_DTYPES, RabitError, RabitWarning, resize, to_pil,
+)
 from .images import File, read_image
 
 # %% ../../nbs/2_inputs/22_edges.ipynb #7631c2cb
@@ -140,9 +144,25 @@ def looks_like_ids(image:Tensor # (1, 3, h, w) in [-1, 1]
     largest = 64 if values[-1] == 255 else 182  # an id in the largest public set; darker greys beside white
     return 2 < len(values) <= 64 and values[values < 255].max().item() <= largest
 
-def read_edges(path:File, # a drawing: bright lines on dark, or dark lines on bright
+def looks_flat(image:Tensor # (1, 3, h, w) in [-1, 1]
+              ) -> bool:
+    "Has an image so few colors that it is a label map, a mask or a chart, and no photograph?"
+    step = -(-max(image.shape[-2:]) // 256)
+    bytes = (image[0, :, ::step, ::step] * 127.5 + 127.5).round().long()
+    return len((bytes * torch.tensor([1, 256, 65536]).view(3, 1, 1)).sum(0).unique()) <= 64
+
+def find_edges(image:Tensor, # (1, 3, h, w) in [-1, 1], a photograph
+               work:tuple[int, int]|None=None, # (h, w) at which edges are looked for; None: the image's own
               ) -> Tensor: # (1, 2, h, w), see `edges_condition`
-    "A drawing of lines as a condition; photographs, label maps and masks are refused"
+    "Canny's edges of a photograph as a condition, looked for at the size of the images a model has learned"
+    size = tuple(image.shape[-2:])
+    small = edges_condition(canny(image if work is None else resize(image, work).clamp(-1, 1)))
+    return torch.cat([fit_edges(small[:, 0] > .5, size)[:, None].float(), resize(small[:, 1:], size)], 1)
+
+def read_edges(path:File, # a drawing: bright lines on dark, or dark lines on bright
+               work:Callable|None=None, # (h, w) of a photograph → at which its edges are found; None: refused
+              ) -> Tensor: # (1, 2, h, w), see `edges_condition`
+    "A drawing of lines as a condition, or the edges found in a photograph; label maps and masks are refused"
     image = read_image(path)
     grey = image.mean(1)
     bright = grey > (grey.amax() + grey.amin()) / 2
@@ -151,6 +171,11 @@ def read_edges(path:File, # a drawing: bright lines on dark, or dark lines on br
     condition = edges_condition(bright if bright.float().mean() <= .5 else ~bright)
     if (paint_edges(condition) - image).abs().mean() < .05: return condition  # painted by this library
     wrong = "it has a few dark greys, as a label map has" if looks_like_ids(image) else _no_drawing(image)
+    if wrong and work and not looks_flat(image):
+        size = work(tuple(image.shape[-2:]))
+        warnings.warn(f"a photograph was given where a drawing is expected: its edges are looked for, at "
+                      f"{size[1]}×{size[0]}", RabitWarning, stacklevel=2)
+        return find_edges(image, size)
     check(not wrong, f"{name} is no drawing of lines: {wrong}. Edges of a photograph are found by "
           "canny(read_image(…)), outlines of a label map by part_edges(read_labels(…)), both in "
           "rabit.inputs.edges; edges_condition makes a condition of them")

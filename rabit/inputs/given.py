@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 from ..core.tensors import check, check_finite, check_image, check_labels, RabitWarning
 from .conditions import Kind, read_condition
-from .edges import looks_like_ids
+from .edges import looks_like_ids, read_edges
 from .images import File, image_or_path, read_image
 from .joint_files import Poses, read_image_poses
 
@@ -53,6 +53,7 @@ def to_condition(given:Given|Poses, # a file, an image, labels (h, w), (1, class
                  canvas:tuple|None, # (h, w) of the image that joints lie in
                  labels_from:Callable[[File], Tensor], # reads a label map
                  own:bool=False, # is it that image's own? Then fractions are of its size, and nothing is told
+                 work:Callable|None=None, # (h, w) of a photograph → at which its edges are found, if need be
                 ) -> Tensor: # (1, h, w) int64 of a label map, or (1, classes, h, w) float
     "One condition of a kind, in whatever form it was given"
     if isinstance(given, Tensor): return _tensor_condition(given, kind, classes, name)
@@ -63,6 +64,7 @@ def to_condition(given:Given|Poses, # a file, an image, labels (h, w), (1, class
     if kind.is_labels: return labels_from(given)
     check(kind.needs != "joints" or not hasattr(given, "read"),
           f"{name} is an open file; key points are read from the path of a file")
+    if kind.name == "edges": return read_edges(image_or_path(given), work)
     return read_condition(image_or_path(given), kind.name, canvas)
 
 def _on_own_image(given:File|Poses, canvas:tuple) -> File|Poses:

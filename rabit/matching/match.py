@@ -153,7 +153,8 @@ def _dense(match):
 def _entropy(weights):                                                         # (…, q) → (…)
     "Σ −T ln T, with a finite slope where T is 0"
     t, = full_precision(weights)
-    return torch.special.entr(t.clamp_min(torch.finfo(t.dtype).tiny)).masked_fill(t <= 0, 0).sum(-1)
+    positive = t.clamp_min(torch.finfo(t.dtype).tiny)
+    return -(positive.log() * positive).masked_fill(t <= 0, 0).sum(-1)
 
 def _on_query_grid(match, f):
     "A number for each query token, by `f` of its weights (…, q): (b, 1, h, w)"
@@ -267,7 +268,8 @@ def _warp(match, v):
     r = _pixels_per_token(check_map(v).shape[-2:], match.key_size, "exemplar's")
     check(v.shape[0] == match.weights.shape[0], f"a map {tuple(v.shape)} cannot be brought to the queries of "
           f"weights {tuple(match.weights.shape)}: as many of each are needed")
-    tokens = _to_patches(v, r).flatten(2).transpose(1, 2)                      # (b, m, r·r'·c)
+    # rows that lie together: gathering scattered ones would take several times as long
+    tokens = _to_patches(v, r).flatten(2).transpose(1, 2).contiguous()         # (b, m, r·r'·c)
     with no_autocast(v):
         out = match._weighted_sum(tokens)                                      # (b, g, p, r·r'·c)
     return _from_patches(from_blocks(out, match.query_size, match.block), r)

@@ -163,18 +163,18 @@ def map_rows(f, *xs, buffers=0, keep=1, times=4):
     return out.reshape(*xs[0].shape[:xs[0].ndim - keep], *out.shape[1:])
 
 # %% ../../nbs/1_matching/14_topk.ipynb #680e2b3a
-_GROUP_SIZE = 64
-
 def grouped_topk(
     scores:Tensor,  # (…, n)
     k:int,          # 1 … n
+    size:int=64,    # of a group
 )->tuple:           # values and indices (…, k), largest first
     "`torch.topk`, on long rows by way of the largest of each group"
     n = scores.shape[-1]
-    if is_traced(scores) or n % _GROUP_SIZE or n < 4 * k * _GROUP_SIZE:
-        return tuple(scores.topk(k, -1))
-    groups = scores.unflatten(-1, (-1, _GROUP_SIZE)).amax(-1).topk(k, -1).indices
-    inside = (_GROUP_SIZE * groups[..., None] + torch.arange(_GROUP_SIZE, device=scores.device)).flatten(-2)
+    if is_traced(scores) or n % size or n < 4 * k * size: return tuple(scores.topk(k, -1))
+    # a group is every n/size-th score: the largest of each come from comparing whole rows
+    groups = scores.unflatten(-1, (size, -1)).amax(-2).topk(k, -1).indices
+    steps = n // size * torch.arange(size, device=scores.device)
+    inside = (groups[..., None] + steps).flatten(-2)
     values, at = scores.gather(-1, inside).topk(k, -1)
     return values, inside.gather(-1, at)
 

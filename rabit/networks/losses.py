@@ -209,12 +209,13 @@ def match_loss(
     temperature = check_positive(temperature, "temperature")
     index, valid = ground_truth_tokens(position, visible, query.shape[-2:], key.shape[-2:], size)
     with no_autocast(query):
-        q, k = (center_normalize(x).flatten(2) for x in full_precision(query, key))
+        q, k = (x.flatten(2) for x in full_precision(query, key))
         if sample is not None and sample < q.shape[-1]:
             drawn = torch.randperm(q.shape[-1], generator=generator)[:sample].to(q.device)
             q = q[..., drawn]
             index = index[:, drawn]
             valid = valid[:, drawn]
-        scores = q.transpose(1, 2) @ k / temperature                       # (b, n, m)
+        q, k = center_normalize(q) / temperature, center_normalize(k)      # n·c divisions, not n·m
+        scores = q.transpose(1, 2) @ k                                     # (b, n, m)
         cost = F.cross_entropy(scores.flatten(0, 1), index.flatten(), reduction="none").view_as(index)
     return (cost * valid).sum() / all_reduce_mean(valid.sum()).clamp_min(1e-6)

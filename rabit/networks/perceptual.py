@@ -63,8 +63,7 @@ def contextual_similarity(
     mean = z.mean(-1, keepdim=True)
     y, z = F.normalize(y - mean, dim=1), F.normalize(z - mean, dim=1)
     with no_autocast(y): d = (1 - y.transpose(1, 2) @ z).clamp_min(0)
-    d = d / (d.amin(-1, keepdim=True) + 1e-5)
-    return (-d / bandwidth).softmax(-1)
+    return (d * (-1 / bandwidth / (d.amin(-1, keepdim=True) + 1e-5))).softmax(-1)
 
 # %% ../../nbs/3_networks/35a_perceptual.ipynb #dad1c581
 def subsample(

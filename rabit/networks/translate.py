@@ -49,7 +49,9 @@ class ConditionNet(PretrainedNet):
         own:bool=False,  # is it that image's own? Else of another one, whose size may differ
     )->Tensor:        # (1, h, w) int64 of a label map, or (1, classes, h, w) float
         "One condition of the model's kind"
-        return to_condition(given, self.kind, self.config["classes"], name, canvas, self.labels_from, own)
+        def work(size): return same_area(size, self.config["size"])   # of a photograph's edges
+        return to_condition(given, self.kind, self.config["classes"], name, canvas, self.labels_from, own,
+                            work)
     def resize_condition(self,
         condition:Tensor,  # from `as_condition`
         size:tuple,        # (h, w) wanted

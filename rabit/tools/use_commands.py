@@ -180,8 +180,8 @@ def folder_report(
 @command
 def rabit_translate(
     # what the model wants: a label map (PNG of class ids, 255 = unknown, or of a palette's colors), a drawing
-    # of edges, or joints (.json of OpenPose, AlphaPose, MMPose, Ultralytics, COCO; _candidate.txt); or a
-    # folder of these
+    # of edges (or a photograph, whose edges are found), or joints (.json of OpenPose, AlphaPose, MMPose,
+    # Ultralytics, COCO; _candidate.txt); or a folder of these
     condition:Path,
     # image whose look is wanted, of any size; beside a folder of conditions also a folder with an image of
     # the same name for each

@@ -160,7 +160,7 @@ def load_state(
         print(f"{e}; going on from the save before, at step {done} ({previous.name})", file=sys.stderr)
         # it must not take the good one's place at the next save
         with suppress(OSError): path.replace(path.with_name("state.damaged.safetensors"))
-    if config.amp == "auto" and device.type == "cpu": config = replace(config, amp="off")  # of earlier versions
+    if config.amp == "auto" and device.type == "cpu": config = replace(config, amp="off")  # an old one
     trainer = Trainer(config if steps is None else replace(config, steps=steps), device)
     trainer.callbacks += callbacks
     restore(trainer, tensors, done, path)

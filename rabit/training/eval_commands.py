@@ -59,12 +59,15 @@ COLUMNS = dict(
     epe="end-point error of the match, pixels", pck_things="the same of things",
     pck="fraction of visible pixels matched within 5 % of the longer side",
     instance_accuracy="fraction matched into the right one of several",
+    landmark_pck_20="fraction of landmarks matched within .2 of the distance of the eyes",
+    landmark_pck_10="the same within .1",
     warp_l1="distance of the warped exemplar from the ground truth on visible pixels (0 to 2)",
     warp_l1_hard="the same, of the best pixel alone", psnr="the same in dB, more is better",
     l1="distance of the output from the ground truth (0 to 2)", ssim="structural similarity, 1 is equal",
     swd="distance of the outputs, as a set, from the conditions' own images: 0 is alike",
     copy_score="0: built like the condition's own image, 1: a copy of the exemplar",
-    frechet="distance of features of the outputs, as a set, from those of the conditions' own images",
+    frechet="distance of features of the outputs, as a set, from those of the conditions' own images; few "
+    "samples make it larger: that of copied exemplars is what two sets of real images have",
     semantic="cosine of deep features with the condition's own image, 1 is equal",
     style="cosine of the statistics of shallow features with the exemplar, 1 is equal",
     confidence_auc="is the confidence lower where the exemplar lacks the class? 0.5 is chance, 1 always",
@@ -73,7 +76,8 @@ COLUMNS = dict(
     told_class="the same by one class alone", color_other="the same to the exemplars of other outputs",
     color_own="distance ΔE of the mean color of a class from the exemplar's; 2 is just noticeable",
     warp_iou="mean over classes: do the matched pixels have the wanted label? 1 always, where there are some",
-    kernel="as frechet, by an unbiased kernel distance: 0 for equal sets, however few")
+    kernel="as frechet, by a kernel distance that few samples do not make larger: 0 on average for sets that "
+    "are alike, less for a set and itself")
 ROWS = {"same position": "the exemplar itself, copied", "random of class": "any pixel of the class",
         "nearest of class": "the nearest pixel of the class",
         "region, centroid": "the pixel of the class at the same place from its region's centroid",
@@ -102,7 +106,8 @@ def rabit_eval(
     count:Count=200,          # samples (default 200; a folder gives at most all of its images)
     seed:int=1,               # of the data
     json:Path|None=None,      # write the numbers there, too
-    # compare features of these frozen networks, too: frechet, semantic, style
+    # compare features of these frozen networks, too: frechet, semantic, style; of photographs also kernel and
+    # told
     features:Annotated[str, Arg(choices=FEATURES)]|None=None,
     # file with weights of VGG19, or 'download' (means --features vgg19)
     vgg:Annotated[str, Arg(metavar="PATH")]|None=None,
@@ -114,15 +119,15 @@ def rabit_eval(
     if json: check_output(json, (".json",), inputs)
     network = chosen_features(features, vgg)
     translator = load_model(checkpoint, device, model=model)
+    network = None if network is None else network.to(translator.device)
     dataset = unseen_data(translator.config, data, split, exemplars, seed, checkpoint)
     count = count if scenes else min(count, len(dataset))
     results = evaluate(translator, dataset, count, device=translator.device, name=checkpoint,
-                       baselines=scenes or photo_matchers(dataset),
-                       network=None if network is None else network.to(translator.device))
+                       baselines=scenes or photo_matchers(dataset, network), network=network)
     part = getattr(dataset, "split", None)
     if not scenes: print(f"measured on {count} samples of {data}" + (f", part {part}" if part else ""))
     print(f"{table(results, known_only=not scenes)}\n\n{legend(results)}")
-    if network is not None: print(f"- frechet, semantic, style: {network.note}")
+    if network is not None: print(f"\nFeatures: {network.note}")
     if json: write_json(json, results)
 
 # %% ../../nbs/5_training/58_eval_commands.ipynb #12772558

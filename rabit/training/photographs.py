@@ -63,8 +63,10 @@ def regions(batch:dict, # of samples
     if len(known): return labels, theirs, int(known.max()) + 1
     names = ("landmarks", "exemplar_landmarks")
     if names[0] not in batch: return labels * 0, theirs * 0, 1
-    ours, others = (inside_hull(batch[n], x.shape[-2:]) for n, x in zip(names, (labels, theirs)))
-    return torch.where(ours, 0, labels), torch.where(others, 0, theirs), 1
+    def region(points, labels):
+        points = torch.where(points.isnan(), points.nanmean(0, keepdim=True), points)       # as in others
+        return torch.where(inside_hull(points, labels.shape[-2:]), 0, labels)
+    return *(region(batch[n], x) for n, x in zip(names, (labels, theirs))), 1
 
 # %% ../../nbs/5_training/51a_photographs.ipynb #66e7c005
 def groups_of(batch:dict, # of samples

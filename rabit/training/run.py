@@ -37,6 +37,7 @@ from rabit.training.callbacks import (
 from rabit.training.checkpoint import (
     initial_weights, load_initial, load_state, PREVIOUS, save_state, STATE,
 )
+from .compute import keep_memory
 from rabit.training.config import (
     default_model_args, hash_files, jittered_size, label_metadata, make_dataset, TrainConfig,
 )
@@ -127,6 +128,7 @@ def watch(
     progress:bool,     # show a bar?
     tensorboard:bool,  # see `run_callbacks`
     live:bool,
+    workers:int=1,     # see `prefetch`
 ):
     "Step after step until the end, or until somebody stops it"
     config, shown = trainer.config, dataset.batch(range(4), trainer.device)
@@ -137,7 +139,7 @@ def watch(
         features = f"losses use {trainer.vgg.note}" if trainer.vgg is not None else "no VGG19 in the losses"
         if progress: bar.write(f"log, samples and weights: {out}; {features}")
         trainer.callbacks += run_callbacks(trainer, shown, out, bar, tensorboard, live)
-        batches:Any = prefetch(dataset, trainer.done, config.batch, trainer.device, rank_and_world_size=ranks)
+        batches:Any = prefetch(dataset, trainer.done, config.batch, trainer.device, workers, ranks)
         with closing(batches):
             sized = sized_batches(trainer, batches)
             trainer.fit(remember_exemplars(trainer, sized, out, dataset), asked.is_set)
@@ -247,9 +249,11 @@ def train(
     live:bool=False,     # draw the curves in the notebook while training?
     callbacks:Iterable[Callback]=(),  # your own, called before those that log and save
     data:str|Path|None=None,  # when going on: where the folder of the data is now
+    workers:int=1,       # threads that make batches ahead; the batches are the same with any number
 )->Translator:           # the exponential moving average
     "Train a model, with log, samples and saves; Ctrl-C or SIGTERM saves and raises KeyboardInterrupt"
     out = Path(out)
+    keep_memory()
     with init_distributed(device) as where, ExitStack() as stack:
         resumed = load_state(out, where, steps, callbacks) if config is None else None
         if resumed is not None and data is not None: resumed.config = moved_config(resumed.config, data)
@@ -267,5 +271,5 @@ def train(
         if trainer.done >= settings.steps:
             print(f"the run in {out} has done its {trainer.done} steps; --steps with a larger number goes on",
                   file=sys.stderr)
-        watch(trainer, dataset, out, progress and trainer.rank == 0, tensorboard, live)
+        watch(trainer, dataset, out, progress and trainer.rank == 0, tensorboard, live, workers)
     return trainer.ema

@@ -75,7 +75,8 @@ def train_config(
     args,  # the options of `rabit_train` by name
 )->TrainConfig:
     "What `rabit_train`'s options say, on top of their preset"
-    check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob)
+    check_data(args.data, args.seed, args.exemplars, split=args.split, self_pair_prob=args.self_pair_prob,
+               geometric=args.geometric, photometric=args.photometric)
     kind, classes = data_facts(args.data, args.condition, args.classes)
     names = ("size", "aspect_jitter", "steps", "batch", "accumulate", "amp", "seed", "lr", "self_pair_prob",
              "geometric", "photometric", "split", "init_from", "features")
@@ -99,10 +100,10 @@ def check_resume(
     options:dict,  # of `rabit_train` by name
 ):
     "Refuse to go on with what is no run, or with other settings than its own"
-    run, fit = options["resume"], ("resume", "steps", "device", "tensorboard", "data", "model")
+    run, fit = options["resume"], ("resume", "steps", "device", "tensorboard", "workers", "data", "model")
     odd = [name for name in changed_options(rabit_train, options) if name not in fit]
     check(not odd, "--resume goes on with the run's own settings; beside it only --steps, --device, "
-          f"--tensorboard and --data (where the folder is now) fit, not {option_names(odd)}")
+          f"--tensorboard, --workers and --data (where the folder is now) fit, not {option_names(odd)}")
     check(any((run / name).is_file() for name in (STATE, PREVIOUS)),
           f"--resume {run}: no {STATE} in there, so no run to go on with")
     typed = [name for name in ("data", "model") if name in changed_options(rabit_train, options)]
@@ -166,6 +167,8 @@ def rabit_train(
     # steps between saves, or minutes with an m, such as 500 or 10m
     save_every:Annotated[dict, Arg(read=parse_save_interval, metavar="N|Nm")]|None=None,
     loss_weight:LossWeights|None=None,
+    # threads that read and make batches ahead of time; any number makes the same run
+    workers:Annotated[Count, Arg(metavar="N")]=1,
     tensorboard:bool=False,   # write for TensorBoard, too, in the run's folder (needs the extra tensorboard)
     # take each batch in N parts: less memory, the same batch
     accumulate:Annotated[Count, Arg(metavar="N")]|None=None,
@@ -187,12 +190,12 @@ def rabit_train(
         check_resume(options)
         folder, typed = resume, "data" in changed_options(rabit_train, options) and not is_named(data)
         trained = train(None, resume, steps, device=device, tensorboard=tensorboard,
-                        data=data if typed else None)
+                        data=data if typed else None, workers=workers)
     else:
         config = train_config(SimpleNamespace(**options))
         folder = out or Path("runs") / Path(data).resolve().name
         check_new_folders(folder)
-        trained = train(config, folder, device=device, tensorboard=tensorboard)
+        trained = train(config, folder, device=device, tensorboard=tensorboard, workers=workers)
     if os.environ.get("RANK", "0") == "0":
         example = USAGE_EXAMPLES.get(trained.config["condition"], "CONDITION EXEMPLAR.jpg")
         print(f"weights, log and samples are in {folder}; to use them:  rabit_translate {example} "

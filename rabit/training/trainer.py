@@ -89,14 +89,14 @@ class TrainerNetworks:
         device:torch.device,  # where it runs
     ):
         seed_all(config.seed)
-        config = replace(config, amp=pick_precision(config.amp, device))  # kept when the run is resumed
-        self.config, self.device, w = config, device, config.weights
-        self.precision = PRECISIONS[config.amp]
+        self.config = replace(config, amp=pick_precision(config.amp, device))  # kept when it is resumed
+        self.device, self.precision, w = device, PRECISIONS[self.config.amp], config.weights
         self.model = self.place(make_model(config)).train()
         self.ema = deepcopy(self.model).eval().requires_grad_(False)
         self.discriminator:Any = None
         if w["adversarial"]:
-            self.discriminator = self.place(Discriminator(config.classes + 3, config.d_width, config.d_layers))
+            widths = config.classes + 3, config.d_width, config.d_layers
+            self.discriminator = self.place(Discriminator(*widths))
         features = make_features(config)
         self.vgg:Any = None if features is None else self.place(features)
         self.rank, self.processes = rank_and_world_size()
@@ -146,7 +146,7 @@ class TrainerLosses(TrainerNetworks):
                                     self.config.weights)
         self.candidates = output.match.weights.shape[-1]
         values = {name: value.detach() for name, value in terms.items()}
-        values["entropy"] = output.match.entropy().mean().detach()
+        with torch.no_grad(): values["entropy"] = output.match.entropy().mean()
         loss = sum(self.config.weights[name] * value for name, value in terms.items())
         return loss, values, output.image.detach()
 
