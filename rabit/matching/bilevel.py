@@ -14,7 +14,7 @@ from ..core.devices import check_positive, chunk_numel, is_traced, no_autocast
 from ..core.tensors import check, check_size, from_blocks, full_precision, grid_of, to_blocks
 from .match import Match
 from .ranking import attend_blocks, check_ranking, rank_blocks, tokens_of_blocks
-from .topk import check_eps, solve_threshold
+from .topk import check_eps, grouped_topk, solve_threshold
 
 # %% ../../nbs/1_matching/15a_ranking_backward.ipynb #c2140dd1
 def _center_normalize_(x):  # (…, c), in place, to what `center_normalize` makes of it → lengths (…, 1)
@@ -58,32 +58,50 @@ class _BlockedMap:
         return grad_tokens
 
 # %% ../../nbs/1_matching/15a_ranking_backward.ipynb #842c4b1c
-def _select(scores, k, eps, topk, buffers):  # (…, g') → chosen and indicators (…, k), line (…, 4)
-    "Rank rows of block scores; `buffers` (two tensors like scores) is overwritten"
-    best = scores.topk(min(k + 1, scores.shape[-1]), -1)
-    chosen = best.indices[..., :k]
+def _select(scores, k, eps, topk):  # (…, g') → chosen and indicators (…, k), line (…, 4)
+    "Rank rows of block scores, a few at a time, so that they stay in the cache for all that is done to them"
+    rows = scores.flatten(0, -2)
+    some = max(1, chunk_numel(scores.device) // 4 // rows.shape[-1])
+    buffers = [torch.empty_like(rows[:some]) for _ in range(3)]
+    parts = [_select_rows(part, k, eps, topk, [b[:len(part)] for b in buffers]) for part in rows.split(some)]
+    return tuple(torch.cat(x).view(*scores.shape[:-1], -1) for x in zip(*parts))
+
+def _select_rows(scores, k, eps, topk, buffers):  # (n, g') → as `_select`
+    "Rank a few rows; `buffers` (three tensors like scores) is overwritten"
+    # on a CPU, `torch.topk` is slow where rows are not much longer than k
+    group = 8 if scores.device.type == "cpu" else 64
+    largest, where = grouped_topk(scores, min(k + 1, scores.shape[-1]), group)
+    chosen = where[..., :k]
     if topk == "hard" or k == scores.shape[-1]:
-        return chosen, torch.ones_like(best.values[..., :k]), scores.new_zeros(*scores.shape[:-1], 4)
-    around = torch.linalg.vector_norm(scores - scores.mean(-1, keepdim=True), dim=-1, keepdim=True)
+        return chosen, torch.ones_like(largest[..., :k]), scores.new_zeros(*scores.shape[:-1], 4)
+    away = torch.sub(scores, scores.mean(-1, keepdim=True), out=buffers[0])
+    around = torch.linalg.vector_norm(away, dim=-1, keepdim=True)
     spread = (around / math.sqrt(scores.shape[-1])).clamp_min(1e-4)
     factor = 1 / (spread * eps.clamp_min(torch.finfo(scores.dtype).tiny))
-    line = torch.cat([best.values[..., k - 1:], factor, torch.zeros_like(spread)], -1)
-    z = _logits(scores, line)
-    line[..., 3:] = solve_threshold(z, k, best=chosen, buffers=buffers)
+    line = torch.cat([largest[..., k - 1:], factor, torch.zeros_like(spread)], -1)
+    z = _logits(scores, line, buffers)
+    line[..., 3:] = solve_threshold(z, k, best=chosen, buffers=buffers[1:])
     return chosen, torch.sigmoid(z.gather(-1, chosen) - line[..., 3:]), line
 
-def _logits(scores, line):
+def _logits(scores, line, buffers=(None, None)):  # → in the first buffer; the second is overwritten
     "What the sigmoid is taken of"
     first, second, factor, shift = line.split(1, -1)
-    return ((scores - first) + (scores - second)) * factor - shift
+    z = torch.sub(scores, first, out=buffers[0])
+    return z.add_(torch.sub(scores, second, out=buffers[1])).mul_(factor).sub_(shift)
 
 # %% ../../nbs/1_matching/15a_ranking_backward.ipynb #bc2e14b3
 def _select_backward(scores, chosen, line, pull):  # pull (…, k): w·η of the kept ones → slopes (…, g')
-    "The derivative of `_select`"
-    A = torch.sigmoid(_logits(scores, line))
-    w = A * (1 - A)
-    mean = pull.sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
-    return (w * -mean).scatter_add_(-1, chosen, pull) * (2 * line[..., 2:3])
+    "The derivative of `_select`, again a few rows at a time"
+    slopes = torch.empty_like(scores)
+    some = max(1, chunk_numel(scores.device) // 4 // scores.shape[-1])
+    for s, kept, four, p, w in zip(*(x.flatten(0, -2).split(some)
+                                     for x in (scores, chosen, line, pull, slopes))):
+        buffer = torch.empty_like(s)
+        A = torch.sigmoid(_logits(s, four, (w, buffer)), out=w)
+        w.mul_(torch.sub(torch.ones((), dtype=A.dtype, device=A.device), A, out=buffer))
+        mean = p.sum(-1, keepdim=True) / w.sum(-1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
+        w.mul_(-mean).scatter_add_(-1, kept, p).mul_(2 * four[:, 2:3])
+    return slopes
 
 # %% ../../nbs/1_matching/15a_ranking_backward.ipynb #bb056f09
 def _query_chunks(images, rows, cost, budget):  # cost: of one row of blocks of one image
@@ -106,7 +124,6 @@ class _ChunkedQuery:
         self.rows, self.columns = grid_of(query.shape[-2:], (block, block))
         self.real, self.key_real = _valid_tokens(query, block), _valid_tokens(key, block)
         self.key = _BlockedMap(key, block, self.key_real)
-        self.buffers = []
         most = max(k * block**2 * query.shape[1], len(self.key_real))  # gathered, or scores, of a block
         cost = self.columns * most
         self.chunks = _query_chunks(len(query), self.rows, cost, chunk_numel(query.device))
@@ -119,10 +136,7 @@ class _ChunkedQuery:
         return here, _BlockedMap(self.query[i, :, self.rows_of(y)], self.block, self.real[here])
 
     def choose(self, i, q, eps, topk):  # see `_select`
-        scores = q.means @ self.key.means[i].mT
-        if not self.buffers or self.buffers[0].shape != scores.shape:
-            self.buffers = [torch.empty_like(scores) for _ in range(2)]
-        return _select(scores, self.k, eps, topk, self.buffers)
+        return _select(q.means @ self.key.means[i].mT, self.k, eps, topk)
 
     def gather(self, i, chosen):  # (b', g', k) → tokens (b'·g', k·p, c), numbers of their blocks
         tokens = self.key.tokens[i].flatten(0, 1).flatten(1)
