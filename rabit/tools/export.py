@@ -113,7 +113,7 @@ def _metadata(translator, size, exemplar_size, any_size):
 def _export_program(wrapper, inputs, any_size):
     "PyTorch's exporter, with our two translations"
     table = precise_sigmoid() | (_dynamic_size_ops() if any_size else {})
-    with quietly(), torch.no_grad():
+    with quietly():
         return torch.onnx.export(wrapper, tuple(inputs.values()), dynamo=True, opset_version=OPSET,
                                  verbose=False, input_names=list(inputs), output_names=list(OUTPUTS),
                                  dynamic_shapes=_dynamic_shapes(inputs, any_size),
@@ -158,14 +158,13 @@ def export_onnx(
     path = Path(path)
     check_output(path, (".onnx",))
     size, exemplar_size = export_sizes(translator, size, exemplar_size)
-    mode = translator.training
     inputs = _example_inputs(translator, size, exemplar_size, exemplar_condition)
-    try: program = _export_program(OnnxWrapper(translator.eval()), inputs, any_size)
+    try:
+        with evaluating(translator): program = _export_program(OnnxWrapper(translator), inputs, any_size)
     except RabitError: raise
     except Exception as e:
         raise RabitError(f"{translator.config['builder']} cannot be written as ONNX: PyTorch's exporter "
                          f"gives up ({type(e).__name__}: {str(e).strip().splitlines()[0][:200]})") from e
-    finally: translator.train(mode)
     _strip_metadata(program.model.graph)
     program.model.metadata_props.update(_metadata(translator, size, exemplar_size, any_size))
     write_atomic(path, program.save)
