@@ -26,7 +26,7 @@ from test_67a_hostile_input import (
     NO_IMAGES, ODD_JSON, ODD_LISTS, ODD_VALUES, ODD_WORDS, damaged, no_files, odd_images, odd_weights,
 )
 
-from rabit.comparison import bench, compare, speed
+from rabit.comparison import bench, compare, face_matches, speed
 from rabit.core import tensors as core
 from rabit.core.devices import pick_device, seed_all
 from rabit.core.tensors import RabitError
@@ -375,7 +375,7 @@ def away(home, tmp_path, monkeypatch):
 
 
 MODULES = (train_commands, eval_commands, data_commands, use_commands, bench, export, video_files, speed,
-           compare)
+           compare, face_matches)
 COMMANDS = {name: f for module in MODULES for name, f in vars(module).items() if name.startswith("rabit_")}
 
 
@@ -658,7 +658,7 @@ OPTIONS = dict(rabit_translate=["--size", "--palette", "--checkpoint", "--device
                rabit_demo=["--steps", "--count", "--device"],
                rabit_compare=["--models", "--ablations", "--seeds", "--steps", "--size", "--jobs"],
                rabit_bench=["--steps", "--batch", "--size", "--preset", "--device"],
-               rabit_speed=["--rounds", "--device"])
+               rabit_speed=["--rounds", "--device"], rabit_match_bench=["--grids", "--pairs", "--faces"])
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options(home, away, name):
@@ -671,7 +671,8 @@ def test_options(home, away, name):
                  rabit_train=("--preset", "tiny", "--steps", "1", "--device", "cpu", "--out", NOWHERE),
                  rabit_frames=(home / "mine" / "labels", home / "exemplar.png", *model_of),
                  rabit_export=model_of, rabit_demo=("--out", NOWHERE), rabit_compare=("--out", NOWHERE),
-                 rabit_bench=("--json", f"{NOWHERE}.json"), rabit_speed=("--json", f"{NOWHERE}.json"))[name]
+                 rabit_bench=("--json", f"{NOWHERE}.json"), rabit_speed=("--json", f"{NOWHERE}.json"),
+                 rabit_match_bench=("--features", "color", "--json", f"{NOWHERE}.json"))[name]
     for option in OPTIONS[name]:
         for word in ODD_WORDS:
             attempt(name, *given, f"-o{word}" if option == "-o" else f"-k{word}" if option == "-k"

@@ -3,9 +3,11 @@
 import math
 import torch
 from fastcore.test import test_fail
+from rabit.core.devices import chunk_numel
 from rabit.core.tensors import from_blocks
 from rabit.core.tensors import grid_of
 from rabit.core.tensors import to_blocks
+from rabit.matching.bilevel import _ChunkedQuery
 from rabit.matching.bilevel import best_block
 from rabit.matching.bilevel import best_side
 from rabit.matching.bilevel import bilevel_match
@@ -29,6 +31,15 @@ def answers(match, v, inputs):
     return [match.weights, best, warped, *torch.autograd.grad(loss, inputs)]
 
 def scores_made(n, side, k=3): return n**2 / side**4 + n * k * side**2
+
+
+def test_a_chunk_holds_no_more_scores_than_fit_however_little_is_gathered():
+    x = torch.zeros(1, 4, 128, 128)
+    for block, k in ((2, 1), (4, 3), (8, 3)):
+        chunked = _ChunkedQuery(x, x, block, k)
+        rows = max(y.stop - y.start for _, y in chunked.chunks)
+        scores = rows * chunked.columns * len(chunked.key_real)
+        assert scores <= chunk_numel(x.device) or rows == 1, (block, k)
 
 
 def test_chunks_give_what_the_two_halves_give():

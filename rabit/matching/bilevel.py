@@ -124,7 +124,8 @@ class _ChunkedQuery:
         self.rows, self.columns = grid_of(query.shape[-2:], (block, block))
         self.real, self.key_real = _valid_tokens(query, block), _valid_tokens(key, block)
         self.key = _BlockedMap(key, block, self.key_real)
-        cost = self.columns * k * block**2 * query.shape[1]
+        most = max(k * block**2 * query.shape[1], len(self.key_real))  # gathered, or scores, of a block
+        cost = self.columns * most
         self.chunks = _query_chunks(len(query), self.rows, cost, chunk_numel(query.device))
 
     def rows_of(self, y):  # rows of blocks → rows of tokens
