@@ -18,10 +18,11 @@ def test_a_comparison_of_features_is_made_once_and_goes_on():
             part = "train" if i < 4 else "val"
             save_image(to_pil(scenes["image"][i]), Path(tmp) / f"data/images/{part}/walk{i}.png")
             (Path(tmp) / f"data/labels/{part}").mkdir(parents=True, exist_ok=True)
-            Image.fromarray(scenes["labels"][i].byte().numpy()).save(Path(tmp) / f"data/labels/{part}/walk{i}.png")
+            labels = Image.fromarray(scenes["labels"][i].byte().numpy())
+            labels.save(Path(tmp) / f"data/labels/{part}/walk{i}.png")
         def compared(**more):
-            return compare_features(Path(tmp) / "data", Path(tmp) / "out", 7, (32, 32), names=("random",), seeds=1,
-                                    judges=("random",), batch=1, **more)
+            return compare_features(Path(tmp) / "data", Path(tmp) / "out", 7, (32, 32), names=("random",),
+                                    seeds=1, judges=("random",), batch=1, **more)
         first = compared(steps=2)
         times = {p: p.stat().st_mtime_ns for p in Path(tmp).glob("out/*/*")}
         again = compared(steps=2)
@@ -36,5 +37,6 @@ def test_what_every_seed_says_is_bold():
     made = [dict(features=n, seed=s, scores=dict(a=v, frechet=v)) for n, s, v in
             (("x", 0, 1.), ("x", 1, 2.), ("y", 0, 2.), ("y", 1, 4.))]
     assert features_table(made, ("a", "frechet")).splitlines()[2:] == [
-        "| a ↑ | 1.500 ± 0.707 | **3.000** ± 1.414 |", "| frechet ↓ | **1.500** ± 0.707 | 3.000 ± 1.414 |"]
+        "| a ↑ | 1.500 ± 0.707 | **3.000** ± 1.414 |",
+        "| frechet ↓ | **1.500** ± 0.707 | 3.000 ± 1.414 |"]
     assert features_table(made[:3], ("a",)).splitlines()[2] == "| a ↑ | 1.500 ± 0.707 | 2.000 |"
