@@ -150,7 +150,8 @@ def step_parts(
     steps:int=3,  # timed, after one that is not
 )->dict:     # data, encoder, matcher, decoder, losses, backward, optimiser → seconds of a step
     "Where the time of a whole step goes"
-    trainer, dataset, spent = Trainer(config, device), make_dataset(config), defaultdict(float)
+    trainer, dataset = Trainer(config, device), make_dataset(config)
+    spent:dict[str, float] = defaultdict(float)
     def watch(owner, name, part):
         work = getattr(owner, name)
         def timed(*args):
