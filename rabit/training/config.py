@@ -178,8 +178,8 @@ PRESETS = dict(
               vgg_width=4, weights=SMALL_WEIGHTS, match_tokens=128,
               model=dict(width=16, features=48, stride=1, block=2, k=16, eps=.1, temperature=.03)),
     # exemplars are moved, so that a place in the image tells little: position="none"
-    photo=dict(size=(128, 128), steps=10_000, batch=2, lr=1e-3, betas=(.5, .99), ttur=False, ema=.995, d_width=32,
-               features="hed", geometric=.5, photometric=.3, weights=PHOTO_WEIGHTS,
+    photo=dict(size=(128, 128), steps=10_000, batch=2, lr=1e-3, betas=(.5, .99), ttur=False, ema=.995,
+               d_width=32, features="hed", geometric=.5, photometric=.3, weights=PHOTO_WEIGHTS,
                model=dict(width=32, features=64, stride=2, block=2, k=16, eps=.1, temperature=.03,
                           position="none"), sample_every=100, save_every=100),
     # image by image, which a machine without a large GPU can hold: notebook 83 tells what others can take
@@ -209,7 +209,8 @@ def use_saved(
                     if k not in ("builder", "classes", "size", "names", "label_mapping")}
 
 def preset(
-    # "tiny" (seconds), "demo" (minutes on two cores), "photo" (photographs: hours), "base" (256², the paper's widths)
+    # "tiny" (seconds), "demo" (minutes on two cores), "photo" (photographs: hours), "base" (256², the
+    # paper's widths)
     name:str,
     **changes,    # fields of `TrainConfig` to set; `model` and `weights` are merged entry by entry
 )->TrainConfig:

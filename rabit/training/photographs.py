@@ -103,6 +103,7 @@ def looks_of(a:Answers) -> tuple[Tensor, Tensor]: # (n, n, classes) distances, (
 @_once
 def colors_of(a:Answers) -> Tensor: # (n, n, classes)
     "How far the colors of outputs are from those of all exemplars, class by class"
+    assert a.image is not None
     labels, theirs, classes = regions(a.batch)
     return class_distances(mean_by_class(lab(a.image), labels, classes),
                            mean_by_class(lab(a.batch["exemplar"]), theirs, classes))
@@ -162,7 +163,7 @@ def kernel(a:Answers)->float|None:
 # %% ../../nbs/5_training/51a_photographs.ipynb #2a2bdd89
 def photo_per_class(a:Answers) -> dict|None: # name of a class → score → value
     "The scores of photographs that are known class by class"
-    found = {}
+    found:dict = {}
     if a.image is not None: found |= dict(color_own=_own(a).nanmean(0), color_other=_others(a).nanmean(0))
     if a.image is not None and a.network is not None: found["told_class"] = _by_class(a).nanmean(0)
     if warp_iou(a) is not None: found["warp_iou"] = _warp_iou(a)
@@ -217,7 +218,8 @@ def feature_position(network, # of frozen features
     with torch.no_grad():
         matches = [dense_match(maps(x), maps(z)) for x, z in zip(image.split(1), exemplar.split(1))]
     position = torch.cat([m.argmax() for m in matches]).float().to(image.device)
-    return refined(position, matches[0].key_size, image.shape[-2:], exemplar.shape[-2:])
+    (h, w), (H, W) = image.shape[-2:], exemplar.shape[-2:]
+    return refined(position, matches[0].key_size, (h, w), (H, W))
 
 # %% ../../nbs/5_training/51a_photographs.ipynb #a0d5066c
 def photo_matchers(dataset, # of photographs
