@@ -111,6 +111,7 @@ CASES = {  # name: (how it is called with its module and itself, tensors: floats
     "kernel_match": (lambda m, f: bilevel(f), [Q, K, V, EPS, TAU]),
     "semantic_position": (lambda m, f: f, [LABELS]), "fourier": (lambda m, f: f, [PLACE / 8]),
     "encode_position": (lambda m, f: lambda c: f(c, "semantic"), [PROBS]),
+    "directions": (lambda m, f: f, [Q]), "cat_tokens": (lambda m, f: f, [Q, PROBS]),
     "fuse": (lambda m, f: f, [V, V + 1, maps(2, 1, 4, 8, low=0)]),
     "warp_loss": (lambda m, f: f, [IMAGE, OTHER]), "feature_consistency": (lambda m, f: f, [Q, Q + 1]),
     "cycle_loss": (lambda m, f: f, [IMAGE, OTHER, maps(2, 1, 8, 8, low=.5)]),
