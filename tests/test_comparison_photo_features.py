@@ -22,7 +22,7 @@ def test_a_comparison_of_features_is_made_once_and_goes_on():
             labels.save(Path(tmp) / f"data/labels/{part}/walk{i}.png")
         def compared(**more):
             return compare_features(Path(tmp) / "data", Path(tmp) / "out", 7, (32, 32), names=("random",),
-                                    seeds=1, judges=("random",), batch=1, **more)
+                                    seeds=1, eval_features=("random",), batch=1, **more)
         first = compared(steps=2)
         times = {p: p.stat().st_mtime_ns for p in Path(tmp).glob("out/*/*")}
         again = compared(steps=2)
